@@ -1,0 +1,1 @@
+"""The napari plugin: translation between medcolor and napari, and nothing else."""
