@@ -1,0 +1,124 @@
+"""Everything that turns a scan into a coloured scan.
+
+A colorizer is a value with a name, a law and a call; there is no base class. ``load_colorizer`` is the registry:
+the spec says what it is, and an unknown one is an error that lists what exists, never another model.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from medcolor.color_scan import ColorScan, Law
+from medcolor.errors import UnknownColorizerError
+from medcolor.scan import MODALITIES, Scan
+from medcolor.voi import Display
+
+Progress = Callable[[int, int], None]
+"""Called with (slices done, slices in all). Raise from it to cancel: nothing is kept."""
+
+
+class Colorizer(Protocol):
+    """A scan in, a coloured scan on the same grid out.
+
+    Attributes
+    ----------
+    name : str
+        The spec ``load_colorizer`` understands.
+    law : Law
+        What is promised about the gray; a contract test holds every colorizer to it.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def law(self) -> Law: ...  # noqa: D102
+
+    def __call__(
+        self,
+        scan: Scan,
+        *,
+        window: Display | str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ColorScan:
+        """Colour ``scan`` as displayed with ``window`` (None: as its file asks, else the modality's default)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ColorizerInfo:
+    """One line of ``medcolor colorizers``."""
+
+    name: str
+    law: Law
+    modalities: tuple[str, ...]
+    description: str
+
+
+def list_colorizers() -> list[ColorizerInfo]:
+    """Return every colorizer that ``load_colorizer`` knows by name."""
+    from medcolor.luts import list_luts
+
+    physics = ColorizerInfo(
+        "physics", Law.LIGHTNESS, MODALITIES, "tissue posteriors from units and intensity models, coloured by a palette"
+    )
+    luts = [
+        ColorizerInfo(f"lut:{name}", Law.LUT, ("any",), "colour table applied to the displayed gray")
+        for name in list_luts()
+    ]
+    return [physics, *luts]
+
+
+def load_colorizer(
+    spec: str, *, palette: str | None = None, strength: float = 1.0, cvd: str | None = None
+) -> Colorizer:
+    """Build a colorizer.
+
+    Parameters
+    ----------
+    spec : str
+        ``"physics"`` or ``"lut:NAME"``.
+    palette : str, optional
+        Style of the modality's palette, or the path of a personal YAML; default ``"anatomical"``.
+        Tables have none.
+    strength : float
+        0 (the displayed gray) to 1 (full colour).
+    cvd : str, optional
+        Raise the separability for a colour-vision deficiency: ``"protan"``, ``"deutan"``, ``"tritan"``,
+        optionally with a severity, ``"deutan:0.6"``.
+
+    Raises
+    ------
+    UnknownColorizerError
+        Lists what exists and the nearest name.
+    ValueError
+        A strength outside 0..1, or an option this colorizer does not have.
+    """
+    if not 0.0 <= strength <= 1.0:
+        raise ValueError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
+    kind, _, name = spec.partition(":")
+    match kind, name:
+        case "physics", "":
+            from medcolor.colorizers.tissue import TissueColorizer
+
+            return TissueColorizer(palette=palette or "anatomical", strength=float(strength), cvd=cvd)
+        case "lut", str() if name:
+            from medcolor.colorizers.lut import LutColorizer
+
+            if palette is not None or cvd is not None:
+                raise ValueError(
+                    f"{spec} is a fixed table: it takes no palette and no cvd option; use physics for those."
+                )
+            return LutColorizer(name, strength=float(strength))
+        case _:
+            names = [info.name for info in list_colorizers()]
+            near = difflib.get_close_matches(spec, names, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise UnknownColorizerError(f'"{spec}" is no colorizer. Available: {", ".join(names)}.{hint}')
+
+
+__all__ = ["Colorizer", "ColorizerInfo", "Progress", "list_colorizers", "load_colorizer"]

@@ -1,0 +1,84 @@
+"""Colour tables: the colour of a voxel is a function of its displayed gray and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+import medcolor
+from medcolor.color_scan import ColorScan, Law, Provenance
+from medcolor.colorizers.painting import paint
+from medcolor.luts import load_lut
+from medcolor.scan import Scan
+from medcolor.voi import Display
+from medcolor.windowing import resolve_display
+
+if TYPE_CHECKING:
+    from medcolor.colorizers import Progress
+
+
+def blend_with_gray(table: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """Mix a (256, 3) table with the gray ramp: 0 is the ramp, 1 the table."""
+    ramp = np.arange(256, dtype=np.float64)[:, None]
+    return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class LutColorizer:
+    """A fixed table of 256 colours.
+
+    Parameters
+    ----------
+    table_name : str
+        One of :func:`medcolor.luts.list_luts`.
+    strength : float
+        0 (gray ramp) to 1 (the table).
+    """
+
+    table_name: str
+    strength: float = 1.0
+    law: Law = field(default=Law.LUT, init=False)
+
+    def __post_init__(self) -> None:
+        load_lut(self.table_name)  # an unknown name is refused when the colorizer is made, not when it is used
+
+    @property
+    def name(self) -> str:
+        """Spec of this colorizer."""
+        return f"lut:{self.table_name}"
+
+    @property
+    def table(self) -> NDArray[np.uint8]:
+        """The 256 colours in use, strength included."""
+        return blend_with_gray(load_lut(self.table_name), self.strength)
+
+    def __call__(
+        self,
+        scan: Scan,
+        *,
+        window: Display | str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ColorScan:
+        """Colour a scan of any modality."""
+        display = resolve_display(scan, window)
+        table = self.table
+
+        def look_up(_: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
+            np.take(table, gray, axis=0, out=rgb, mode="clip")
+
+        rgb, passed = paint(scan, display, look_up, progress=progress)
+        provenance = Provenance(
+            colorizer=self.name,
+            law=self.law,
+            window=str(display),
+            options={"strength": self.strength},
+            source_digest=scan.source.digest,
+            seed=seed,
+            passed_through=passed,
+            version=medcolor.__version__,
+        )
+        return ColorScan.of(scan, rgb, provenance)

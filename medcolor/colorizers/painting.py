@@ -1,0 +1,58 @@
+"""The walk every colorizer shares: blocks of slices, display gray, colour, and what must pass through untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.scan import Scan, from_slices, to_slices
+from medcolor.voi import Display
+from medcolor.windowing import grayscale
+
+if TYPE_CHECKING:
+    from medcolor.colorizers import Progress
+
+_BLOCK_VOXELS = 1 << 20  # one block's temporaries stay near the cache whatever the volume's size
+
+PaintBlock = Callable[[slice, NDArray[np.uint8], NDArray[np.uint8]], None]
+"""(range of slices, display gray (n, nj, ni), RGB to fill (n, nj, ni, 3))."""
+
+
+def blocks(n_slices: int, slice_voxels: int) -> Iterator[slice]:
+    """Yield ranges of whole slices of about one million voxels each."""
+    step = max(1, _BLOCK_VOXELS // max(1, slice_voxels))
+    for start in range(0, n_slices, step):
+        yield slice(start, min(start + step, n_slices))
+
+
+def paint(
+    scan: Scan, display: Display, paint_block: PaintBlock, *, progress: Progress | None = None
+) -> tuple[NDArray[np.uint8], int]:
+    """Colour a scan block by block.
+
+    Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them.
+
+    Returns
+    -------
+    rgb : ndarray of uint8, (ni, nj, nk, 3)
+    passed_through : int
+        How many voxels kept their source colour.
+    """
+    ni, nj, nk = scan.shape
+    rgb = np.empty((nk, nj, ni, 3), dtype=np.uint8)
+    gray_of = grayscale(scan, display)
+    colored = None if scan.colored is None else to_slices(scan.colored)
+    source = None if scan.rgb is None else to_slices(scan.rgb)
+    passed_through = 0
+    for block in blocks(nk, ni * nj):
+        paint_block(block, gray_of(block), rgb[block])
+        if colored is not None and source is not None and colored[block].any():
+            mask = colored[block]
+            rgb[block][mask] = source[block][mask]
+            passed_through += int(np.count_nonzero(mask))
+        if progress is not None:
+            progress(block.stop, nk)
+    return from_slices(rgb), passed_through
