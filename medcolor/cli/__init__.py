@@ -1,0 +1,83 @@
+"""The command line: human text on stderr, results on stdout, and four exit codes.
+
+0 done, 1 failed, 2 refused or ambiguous, 3 some inputs failed. Bodies only translate; the work is in the library.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import medcolor
+from medcolor.cli.messages import console, fail, show_warning
+from medcolor.errors import MedcolorError, WriteError
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+DONE, FAILED, REFUSED, PARTIAL = 0, 1, 2, 3
+
+
+def build_app() -> App:
+    """Assemble the commands."""
+    from cyclopts import App
+
+    from medcolor.cli.colorize import colorize
+    from medcolor.cli.restore import restore
+    from medcolor.cli.show import colorizers, demo, info, palettes
+
+    app = App(
+        name="medcolor",
+        help=(
+            "Faithful colour for medical images: structure comes from the scan, only colour is invented. "
+            "Designed colours, not measured ones. Research use, not for diagnosis."
+        ),
+        version=medcolor.__version__,
+        console=console(),
+        error_console=console(),
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+    )
+    for command in (colorize, info, restore, palettes, colorizers, demo):
+        app.command(command)
+    return app
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; ``--debug`` shows tracebacks."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    tokens = [token for token in tokens if token != "--debug"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=medcolor.errors.MedcolorWarning)
+        warnings.showwarning = show_warning
+        return _guarded(tokens, debug=debug)
+
+
+def _guarded(tokens: list[str], *, debug: bool) -> int:
+    from cyclopts import CycloptsError
+
+    try:
+        outcome = build_app()(tokens)
+    except CycloptsError as error:
+        return fail(str(error), REFUSED)
+    except WriteError as error:
+        return fail(error, REFUSED if isinstance(error, FileExistsError) else FAILED)
+    except (MedcolorError, FileNotFoundError) as error:
+        return fail(error, REFUSED)
+    except ValueError as error:
+        if debug:
+            raise
+        return fail(error, REFUSED)
+    except KeyboardInterrupt:
+        return fail("Cancelled. Files already complete were kept; nothing is half-written.", FAILED)
+    except Exception as error:
+        if debug:
+            raise
+        # the text of a foreign exception may quote header values: name its type only
+        return fail(f"Unexpected {type(error).__name__}; run again with --debug to see where.", FAILED)
+    return outcome if isinstance(outcome, int) else DONE

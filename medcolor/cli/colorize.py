@@ -1,0 +1,196 @@
+"""``medcolor colorize``: scans in, coloured scans out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from medcolor.cli.messages import fail, note, progress_bar, result
+from medcolor.errors import AmbiguousSeriesError, MedcolorError
+
+if TYPE_CHECKING:
+    from medcolor.color_scan import ColorScan
+    from medcolor.colorizers import Colorizer
+    from medcolor.report import Entry
+    from medcolor.scan import Scan
+    from medcolor.voi import Window
+
+OutputFormat = Literal["auto", "dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff"]
+SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "tiff": ".tif"}
+SAME = {"dicom": "dicom", "nifti": "nifti", "nrrd": "nrrd", "mha": "mha", "png": "png", "tiff": "tiff"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the series to take from it."""
+
+    path: Path
+    series: str | None
+
+
+def parse_window(text: str | None) -> Window | str | None:
+    """Read ``CENTER/WIDTH`` (or ``CENTER,WIDTH``) as a window, anything else as the name of one."""
+    if text is None:
+        return None
+    from medcolor.voi import Window
+
+    parts = text.replace(",", "/").split("/")
+    try:
+        center, width = (float(part) for part in parts)
+    except ValueError:
+        return text
+    return Window(center, width)
+
+
+def colorize(
+    *inputs: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    to: OutputFormat = "auto",
+    colorizer: str = "physics",
+    palette: str | None = None,
+    strength: float = 1.0,
+    cvd: str | None = None,
+    modality: str | None = None,
+    series: str | None = None,
+    window: str | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    report: Path | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Colour scans: DICOM files, folders, DICOMDIRs and zips, NIfTI, NRRD, MHA, PNG, TIFF, JPEG.
+
+    Parameters
+    ----------
+    inputs
+        Files or folders. One input fills OUT itself; several get a folder each, named by a hash of source and settings.
+    output
+        Folder, or a file name for one volume (colored.nii.gz).
+    to
+        Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour.
+    colorizer
+        physics, or lut:NAME; "medcolor colorizers" lists them.
+    palette
+        Style of the modality's palette (anatomical, contrast, protan, deutan, tritan) or a personal YAML file.
+    strength
+        0 is the displayed gray, 1 full colour.
+    cvd
+        Separate colours for protan, deutan or tritan viewers; with a severity: deutan:0.6.
+    modality
+        DICOM code for files that do not say theirs: CT MR PT NM US XR MG.
+    series
+        Which series, where an input holds several: UID or number from "medcolor info"; "all" takes every one.
+    window
+        CENTER/WIDTH in the scan's units, or a name such as lung.
+    device
+        Where to compute; physics and tables run on the CPU.
+    report
+        Also write an HTML page comparing gray and colour.
+    force
+        Overwrite existing output.
+    quiet
+        Print nothing but errors.
+    """
+    from medcolor.colorizers import load_colorizer
+
+    if not inputs:
+        return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", 2)
+    paint = load_colorizer(colorizer, palette=palette, strength=strength, cvd=cvd)
+    choose_device(device, paint, quiet=quiet)
+    jobs = plan(inputs, series)
+    entries: list[Entry] = []
+    settings = Settings(output, to, modality, parse_window(window), force, quiet, several=len(jobs) > 1)
+    outcomes = [run_job(job, paint, settings, entries if report else None) for job in jobs]
+    if report and entries:
+        from medcolor.report import write_page
+
+        result(str(write_page(entries, report, title="medcolor report", force=force)))
+    failed = sum(outcomes)
+    return 0 if not failed else 2 if failed == len(outcomes) else 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asked for, the same for every input."""
+
+    output: Path
+    to: OutputFormat
+    modality: str | None
+    window: Window | str | None
+    force: bool
+    quiet: bool
+    several: bool
+
+
+def choose_device(device: str, paint: Colorizer, *, quiet: bool) -> None:
+    """Say where the work runs; refuse a device this colorizer cannot use rather than fall back."""
+    if device == "cuda":
+        raise ValueError(f"{paint.name} computes on the CPU and has no CUDA path. Use --device auto or cpu.")
+    if device == "auto" and not quiet:
+        note(f"{paint.name} on the CPU")
+
+
+def plan(inputs: tuple[Path, ...], series: str | None) -> list[Job]:
+    """Expand ``--series all``; nothing is decoded."""
+    if series != "all":
+        return [Job(path, series) for path in inputs]
+    from medcolor.io import list_series
+
+    return [Job(path, found.key) for path in inputs for found in list_series(path)]
+
+
+def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry] | None) -> bool:
+    """Colour one input; report a refusal and return True where it failed, so that one bad scan never stops the rest."""
+    try:
+        scan, colored = color_one(job, paint, settings)
+        if entries is not None:
+            from medcolor.report import Entry
+
+            entries.append(Entry(scan, colored))
+    except (MedcolorError, FileNotFoundError) as error:
+        hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
+        fail(f"{error}{hint}", 2)
+        return True
+    return False
+
+
+def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, ColorScan]:
+    """Read, colour and write one scan."""
+    from medcolor.io import read, write
+
+    scan = read(job.path, series=job.series, modality=settings.modality)
+    with progress_bar("colour", quiet=settings.quiet) as progress:
+        colored = paint(scan, window=settings.window, progress=progress)
+    target, form = destination(colored, settings)
+    write(colored, target, format=form, force=settings.force)
+    if not settings.quiet:
+        describe(scan, colored)
+        result(str(target))
+    return scan, colored
+
+
+def destination(colored: ColorScan, settings: Settings) -> tuple[Path, str | None]:
+    """Return where one result goes: a function of the source and the settings alone."""
+    from medcolor.io import FILE_SUFFIXES
+
+    out = settings.output
+    if not settings.several and out.name.lower().endswith(FILE_SUFFIXES):
+        return out, None if settings.to == "auto" else settings.to
+    form = settings.to if settings.to != "auto" else SAME.get(colored.source.format, "png")
+    if settings.several:
+        key = f"{colored.source.digest}|{colored.provenance.digest}|{form}"
+        out = out / hashlib.sha256(key.encode()).hexdigest()[:16]
+    return (out / f"color{SUFFIXES[form]}" if form in SUFFIXES else out), form
+
+
+def describe(scan: Scan, colored: ColorScan) -> None:
+    """Say in a few lines what was done and what the reader noticed."""
+    note(f"{scan.modality} in {scan.units}, {scan.geometry.describe()}; window {colored.provenance.window}")
+    for finding in scan.audit:
+        note(f"  {finding.severity}: {finding.message}")
+    if colored.provenance.passed_through:
+        note(f"  {colored.provenance.passed_through} pixels were colour already and passed through unchanged")

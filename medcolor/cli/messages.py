@@ -1,0 +1,62 @@
+"""How the command line speaks: one stderr console, one progress bar, one way to fail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from medcolor.errors import MedcolorWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@cache
+def _console(stream_id: int) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def console() -> Console:
+    """Return the console for people: stderr."""
+    return _console(id(sys.stderr))
+
+
+def fail(message: object, code: int) -> int:
+    """Print an error and return the exit code it stands for."""
+    console().print(f"error: {message}", markup=False, style="red" if console().is_terminal else None)
+    return code
+
+
+def note(message: str) -> None:
+    """Print a line for people."""
+    console().print(message, markup=False)
+
+
+def result(line: str) -> None:
+    """Print a line for programs: stdout."""
+    sys.stdout.write(line + "\n")
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Replace ``warnings.showwarning``: ours in a sentence, others unsaid (they may quote header values)."""
+    if issubclass(category, MedcolorWarning):
+        console().print(f"warning: {message}", markup=False, style="yellow" if console().is_terminal else None)
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a progress callback drawn on stderr, or None when there is no terminal or ``quiet``."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

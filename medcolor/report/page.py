@@ -1,0 +1,141 @@
+"""The page itself: figures into HTML, pictures into data URIs."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from numpy.typing import NDArray
+
+import medcolor
+from medcolor.color_scan import ColorScan
+from medcolor.palettes import load_palette, with_cvd
+from medcolor.report import Entry
+from medcolor.report.figures import Fidelity, TissueFigures, choose_slices, measure_fidelity, measure_tissue
+from medcolor.scan import Scan, to_slices
+from medcolor.voi import Display, Window
+from medcolor.windowing import grayscale, inverse_table, resolve_display
+
+_SLICES = 5
+_LONGEST_SIDE = 900  # larger pictures are shown by every n-th pixel, so that each shown pixel is a real one
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((Path(__file__).parent / name).read_text(encoding="utf-8"))
+
+
+def render(entries: Sequence[Entry], title: str) -> str:
+    """Return the whole page."""
+    cards = "\n".join(_card(entry, number) for number, entry in enumerate(entries))
+    return _template("page.html").substitute(
+        title=html.escape(title), cards=cards, version=html.escape(medcolor.__version__)
+    )
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Return a lossless PNG of (h, w) gray or (h, w, 3) RGB as a data URI."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=False, compress_level=6)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _card(entry: Entry, number: int) -> str:
+    scan, colored = entry.scan, entry.colored
+    display = resolve_display(scan, entry.display)
+    shown = choose_slices(scan, _SLICES)
+    tissue = _tissue(scan, colored, shown)
+    stride = -(-max(scan.shape[:2]) // _LONGEST_SIDE)
+    fidelity = measure_fidelity(scan, colored, display)
+    facts = _facts(entry, display, fidelity, tissue, stride)
+    return _template("card.html").substitute(
+        number=number,
+        title=html.escape(entry.title or f"{scan.modality} · {colored.provenance.colorizer}"),
+        about=html.escape(entry.about),
+        pictures=_pictures(scan, colored, display, shown, tissue, stride),
+        count=len(shown) - 1,
+        middle=len(shown) // 2,
+        slices_hidden="hidden" if len(shown) == 1 else "",
+        confidence_hidden="" if tissue else "hidden",
+        legend=_tissue_legend(tissue) if tissue else _ramp_legend(scan, colored, display),
+        facts=facts,
+        law="ok" if fidelity.broken == 0 else "broken",
+        fidelity=html.escape(str(fidelity)),
+        provenance=html.escape(json.dumps(colored.provenance.to_json(), indent=1, sort_keys=True)),
+    )
+
+
+def _tissue(scan: Scan, colored: ColorScan, shown: list[int]) -> TissueFigures | None:
+    if colored.provenance.palette_sha256 is None or scan.family is None:
+        return None
+    options = colored.provenance.options
+    palette = load_palette(scan.family, options["palette"])
+    return measure_tissue(scan, with_cvd(palette, options["cvd"]) if options.get("cvd") else palette, shown)
+
+
+def _pictures(
+    scan: Scan, colored: ColorScan, display: Display, shown: list[int], tissue: TissueFigures | None, stride: int
+) -> str:
+    gray_of, rgb = grayscale(scan, display), to_slices(colored.rgb)
+    out = []
+    for row, k in enumerate(shown):
+        layers = {"gray": gray_of(slice(k, k + 1))[0], "color": rgb[k]}
+        if tissue:
+            layers["confidence"] = tissue.confidence[row]
+        images = "".join(
+            f'<img class="{name}" alt="{name}, slice {k + 1}" src="{data_uri(pixels[::stride, ::stride])}">'
+            for name, pixels in layers.items()
+        )
+        out.append(f'<div class="slice" data-label="slice {k + 1} of {scan.shape[2]}">{images}</div>')
+    return "".join(out)
+
+
+def _tissue_legend(tissue: TissueFigures) -> str:
+    rows = "".join(
+        f'<tr><td><span class="swatch" style="background:rgb{row.swatch}"></span></td>'
+        f"<td>{html.escape(row.name.replace('_', ' '))}</td><td>{html.escape(row.meaning)}</td>"
+        f'<td class="bar"><span style="width:{100 * row.share:.1f}%;background:rgb{row.swatch}"></span>'
+        f"<b>{100 * row.share:.1f} %</b></td></tr>"
+        for row in tissue.rows
+    )
+    return f"<table><tr><th></th><th>class</th><th>meaning</th><th>share of the slices shown</th></tr>{rows}</table>"
+
+
+def _ramp_legend(scan: Scan, colored: ColorScan, display: Display) -> str:
+    from medcolor.luts import load_lut
+
+    _, _, name = colored.provenance.colorizer.partition(":")
+    strength = float(colored.provenance.options.get("strength", 1.0))
+    ramp = np.arange(256)[:, None]
+    table = np.rint((1 - strength) * ramp + strength * load_lut(name)).astype(np.uint8)[None].repeat(16, axis=0)
+    ticks = ""
+    if isinstance(display, Window):
+        values = inverse_table(scan, display, np.array([0, 64, 128, 191, 255]))
+        ticks = "".join(f"<span>{value:.4g}</span>" for value in values)
+    unit = html.escape(scan.units)
+    return f'<img class="ramp" alt="colour table" src="{data_uri(table)}"><div class="ticks">{ticks}</div><p>{unit}</p>'
+
+
+def _facts(entry: Entry, display: Display, fidelity: Fidelity, tissue: TissueFigures | None, stride: int) -> str:
+    scan = entry.scan
+    facts = [
+        ("image", f"{scan.modality}, {scan.units}, {scan.geometry.describe()}"),
+        ("displayed with", str(display)),
+    ]
+    if tissue:
+        facts.append(("mean confidence", f"{tissue.mean_confidence:.2f} (largest posterior, background left out)"))
+    if fidelity.passed_through:
+        facts.append(("passed through", f"{fidelity.passed_through} pixels were colour already and kept their bytes"))
+    if stride > 1:
+        facts.append(("picture", f"every {stride}th pixel is shown here; files keep all"))
+    facts += [(str(finding.severity), finding.message) for finding in scan.audit]
+    return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)
