@@ -45,27 +45,46 @@ class Sample:
         return io.read(self.path(), modality=self.modality)
 
 
+_PYDICOM = "data/test_files"
 SAMPLES = (
-    Sample("ct", "CT", "CT, head", "pydicom-data 693_UNCR", "data_store", "data/693_UNCR.dcm"),
+    Sample(
+        "ct",
+        "CT",
+        "CT, skull base",
+        "pydicom: J2K_pixelrep_mismatch.dcm",
+        "pydicom",
+        f"{_PYDICOM}/J2K_pixelrep_mismatch.dcm",
+    ),
     Sample(
         "mr",
         "MR",
+        "MR, upper abdomen",
+        "pydicom-data: MR-SIEMENS-DICOM-WithOverlays.dcm",
+        "data_store",
+        "data/MR-SIEMENS-DICOM-WithOverlays.dcm",
+    ),
+    Sample(
+        "mr-brain",
+        "MR",
         "MR T1, brain template",
-        "nilearn: ICBM 152 (2009a) average, McConnell Brain Imaging Centre; an average of 152 people, not one patient",
+        "nilearn: ICBM 152 (2009a), McConnell Brain Imaging Centre; an average of 152 people, not one patient",
         "nilearn",
         "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz",
     ),
     Sample("pt", "PT", "PET, whole body", "simulated: a phantom, no patient"),
+    Sample("nm", "NM", "Bone scan", "pydicom-data: JPEG-LL.dcm", "data_store", "data/JPEG-LL.dcm"),
     Sample(
-        "nm",
-        "NM",
-        "Bone scan",
-        "pydicom JPEG2000.dcm",
-        "pydicom",
-        "data/test_files/JPEG2000.dcm",
+        "us",
+        "US",
+        "Ultrasound, B-mode",
+        "pydicom-data: gdcm-US-ALOKA-16.dcm",
+        "data_store",
+        "data/gdcm-US-ALOKA-16.dcm",
     ),
-    Sample("us", "US", "Ultrasound", "pydicom-data US1_UNCR", "data_store", "data/US1_UNCR.dcm"),
-    Sample("xr", "XR", "Radiograph", "pydicom-data RG3_UNCR", "data_store", "data/RG3_UNCR.dcm"),
+    Sample(
+        "us-doppler", "US", "Ultrasound, power Doppler", "pydicom-data: US1_UNCR.dcm", "data_store", "data/US1_UNCR.dcm"
+    ),
+    Sample("xr", "XR", "Chest radiograph", "pydicom-data: RG1_UNCR.dcm", "data_store", "data/RG1_UNCR.dcm"),
     Sample(
         "mg",
         "MG",
