@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +42,9 @@ class Canvas:
     @classmethod
     def of(cls, shape: tuple[int, int, int], spacing: tuple[float, float, float], classes: tuple[str, ...]) -> Canvas:
         """Make an empty canvas for a grid (ni, nj, nk)."""
-        x, y, z = ((np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing, strict=True))
+        x, y, z = (
+            (np.arange(n, dtype=np.float64) - (n - 1) / 2) * np.float64(s) for n, s in zip(shape, spacing, strict=True)
+        )
         return cls(x[None, None, :], y[None, :, None], z[:, None, None], classes)
 
     def paint(self, mask: Mask, name: str, value: Any) -> None:
@@ -67,7 +70,7 @@ class Canvas:
     def stroke(self, points: list[tuple[float, float]], width: float) -> Mask:
         """Return everything within ``width`` / 2 mm of a polyline in the (x, y) plane."""
         distance = np.full(np.broadcast_shapes(self.x.shape, self.y.shape), np.inf)
-        for (ax, ay), (bx, by) in zip(points[:-1], points[1:], strict=True):
+        for (ax, ay), (bx, by) in itertools.pairwise(points):
             dx, dy = bx - ax, by - ay
             t = np.clip(((self.x - ax) * dx + (self.y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
             distance = np.minimum(distance, np.hypot(self.x - ax - t * dx, self.y - ay - t * dy))
