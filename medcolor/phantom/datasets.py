@@ -13,6 +13,7 @@ from medcolor.geometry import Space
 from medcolor.phantom import modules
 from medcolor.phantom.modules import SOP_CLASSES, item, uid
 from medcolor.scan import KAxis, Scan, to_slices
+from medcolor.voi import Window
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -121,8 +122,8 @@ def _modality_module(dataset: Dataset, scan: Scan, k: int, slices: int, slope: f
         dataset.ImagerPixelSpacing = modules.pixel_spacing(scan.geometry)
     elif scan.modality not in {"CT", "MR", "PT", "US"}:
         dataset.ConversionType, dataset.PatientOrientation = "WSD", ""
-    if scan.windows and scan.family in {"CT", "MR", "PT"}:
-        window = scan.windows[0]
+    window = scan.windows[0] if scan.windows else None
+    if isinstance(window, Window) and scan.family in {"CT", "MR", "PT"}:
         dataset.WindowCenter, dataset.WindowWidth = modules.decimal(window.center), modules.decimal(window.width)
 
 
@@ -209,8 +210,8 @@ def _frame_groups(scan: Scan, k: int, slope: float, intercept: float) -> Dataset
         PlanePositionSequence=[item(ImagePositionPatient=modules.position(scan.geometry, k))],
         PixelValueTransformationSequence=[rescale],
     )
-    if scan.windows:
-        window = scan.windows[0]
+    window = scan.windows[0] if scan.windows else None
+    if isinstance(window, Window):
         center, width = modules.decimal(window.center), modules.decimal(window.width)
         groups.FrameVOILUTSequence = [item(WindowCenter=center, WindowWidth=width)]
     return groups

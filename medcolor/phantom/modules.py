@@ -186,7 +186,8 @@ def nm_image(dataset: Dataset, frames: int) -> None:
     views = ("anterior", "255549009"), ("posterior", "255551008")
     dataset.DetectorInformationSequence = [
         item(
-            ImagePositionPatient=None, ImageOrientationPatient=None, CollimatorGridName="LEHR", CollimatorType="PARA", FieldOfViewShape="RECTANGLE",
+            ImagePositionPatient=None, ImageOrientationPatient=None,
+            CollimatorGridName="LEHR", CollimatorType="PARA", FieldOfViewShape="RECTANGLE",
             ViewCodeSequence=[code(views[n % 2][1], "SCT", views[n % 2][0])],
         )
         for n in range(frames)
