@@ -15,7 +15,7 @@ from medcolor.windowing import default_display, display_gray, inverse_table, nam
 
 
 def scan_of(values: np.ndarray, **fields: object) -> Scan:
-    shape = (values.shape + (1, 1, 1))[:3]
+    shape = (*values.shape, 1, 1, 1)[:3]
     return Scan(values.reshape(shape), Geometry.from_spacing(shape, (1, 1, 1), Space.PIXEL), **fields)  # type: ignore[arg-type]
 
 

@@ -160,7 +160,7 @@ def test_an_unknown_colorizer_is_an_error_that_lists_what_exists(spec: str) -> N
     ],
 )
 def test_an_option_that_cannot_be_honoured_is_refused(spec: str, options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="strength|fixed table"):
+    with pytest.raises(ValueError, match=r"strength|fixed table"):
         load_colorizer(spec, **options)  # type: ignore[arg-type]
 
 

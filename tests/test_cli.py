@@ -1,0 +1,167 @@
+"""The command line as a user meets it: exit codes, stdout for programs, stderr for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medcolor import phantom
+from medcolor.cli import run
+from medcolor.io import read
+from medcolor.windowing import display_gray
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ct")
+    phantom.write_dicom(phantom.scan("CT", shape=(48, 40, 3)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    phantom.write_dicom(phantom.scan("CT", shape=(24, 20, 2)), folder / "a", series="one")
+    phantom.write_dicom(phantom.scan("MR", shape=(24, 20, 2)), folder / "b", series="two")
+    return folder
+
+
+def pngs(folder: Path) -> np.ndarray:
+    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))])
+
+
+def test_colorize_writes_one_png_per_slice_named_by_order(ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "out"), "--to", "png", "--quiet"]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*.png")) == ["0001.png", "0002.png", "0003.png"]
+
+
+def test_strength_zero_png_is_the_displayed_gray(ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path), "--to", "png", "--strength", "0", "--quiet"]) == 0
+    gray = display_gray(read(ct)).transpose(2, 1, 0)
+    np.testing.assert_array_equal(pngs(tmp_path), np.repeat(gray[..., None], 3, axis=-1))
+
+
+@pytest.mark.parametrize("to", ["dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff"])
+def test_every_format_restores_to_the_same_gray_from_the_command_line(to: str, ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path / to), "--to", to, "--quiet"]) == 0
+    volume = next((p for p in (tmp_path / to).iterdir() if p.name.endswith((".nii.gz", ".nrrd", ".mha", ".tif"))), None)
+    source = volume or tmp_path / to
+    assert run(["restore", str(source), "-o", str(tmp_path / "gray"), "--quiet"]) == 0
+    np.testing.assert_array_equal(pngs(tmp_path / "gray"), display_gray(read(ct)).transpose(2, 1, 0))
+
+
+def test_existing_output_is_kept_without_force(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["colorize", str(ct), "-o", str(tmp_path), "--to", "png", "--quiet"]
+    assert run(arguments) == 0
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    assert run([*arguments, "--colorizer", "lut:hot_iron"]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+    assert run([*arguments, "--force"]) == 0
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before, "equal input and settings give equal bytes"
+
+
+def test_several_series_are_listed_and_refused(
+    two_series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["colorize", str(two_series), "-o", str(tmp_path / "out"), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "CT" in said
+    assert "MR" in said
+    assert "--series" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_series_all_gives_each_series_a_folder(two_series: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(two_series), "-o", str(tmp_path), "--series", "all", "--to", "png", "--quiet"]) == 0
+    folders = [p for p in tmp_path.iterdir() if p.is_dir()]
+    assert len(folders) == 2
+    assert all(len(list(folder.glob("*.png"))) == 2 for folder in folders)
+
+
+def test_one_bad_input_does_not_stop_the_rest_and_says_so_with_exit_3(
+    ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(b"")
+    assert run(["colorize", str(bad), str(ct), "-o", str(tmp_path / "out"), "--to", "png", "--quiet"]) == 3
+    assert "bad.dcm" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["colorize", "MISSING", "-o", "OUT"], "MISSING"),
+        (["colorize", "CT"], "output"),
+        (["colorize", "CT", "-o", "OUT", "--colorizer", "ct_tisue"], "Available"),
+        (["colorize", "CT", "-o", "OUT", "--palette", "contrats"], "contrast"),
+        (["colorize", "CT", "-o", "OUT", "--window", "livre"], "abdomen"),
+        (["colorize", "CT", "-o", "OUT", "--window", "40/0"], "width"),
+        (["colorize", "CT", "-o", "OUT", "--strength", "2"], "between 0"),
+        (["colorize", "CT", "-o", "OUT", "--cvd", "monochromat"], "deutan"),
+        (["colorize", "CT", "-o", "OUT", "--device", "cuda"], "CPU"),
+        (["colorize", "CT", "-o", "OUT", "--to", "jpeg"], "png"),
+        (["colorize", "-o", "OUT"], "input"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_refusal_has_exit_2_and_says_what_is_accepted(
+    arguments: list[str], says: str, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"CT": str(ct), "OUT": str(tmp_path / "out"), "MISSING": str(tmp_path / "MISSING")}
+    assert run([places.get(token, token) for token in arguments]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_json_is_machine_readable(ct: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", str(ct), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["series"][0]["modality"] == "CT"
+    assert record["scan"]["units"] == "HU"
+    assert record["scan"]["geometry"]["shape"] == [48, 40, 3]
+
+
+def test_info_names_no_patient(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phantom.write_dicom(phantom.scan("CT", shape=(24, 20, 2)), tmp_path, patient="CANARY^PHI")
+    assert run(["info", str(tmp_path)]) == 0
+    assert run(["info", str(tmp_path), "--json"]) == 0
+    assert run(["colorize", str(tmp_path), "-o", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert "CANARY" not in captured.out + captured.err
+    assert "CANARY" not in (tmp_path / "out" / "provenance.json").read_text()
+
+
+def test_a_file_without_modality_asks_for_it(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    assert run(["colorize", str(path), "-o", str(tmp_path / "out")]) == 2
+    assert "--modality" in capsys.readouterr().err
+    assert run(["colorize", str(path), "-o", str(tmp_path / "out"), "--modality", "XR", "--quiet"]) == 0
+
+
+def test_report_is_written_beside_the_result(ct: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "o"), "--to", "png", "--report", str(page), "--quiet"]) == 0
+    text = page.read_text()
+    assert "gray recoverable: yes, 0 of 5760 pixels differ" in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_palettes_and_colorizers_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["palettes", "CT"]) == 0
+    assert "cortical_bone" in capsys.readouterr().out
+    assert run(["palettes", "--html", str(tmp_path / "palettes.html")]) == 0
+    assert "deutan" in (tmp_path / "palettes.html").read_text()
+    assert run(["palettes", "XX"]) == 2
+    assert run(["colorizers", "--json"]) == 0
+    assert "lut:hot_iron" in capsys.readouterr().out
