@@ -1,0 +1,1 @@
+"""DICOM: reading any image object, writing colour ones."""
