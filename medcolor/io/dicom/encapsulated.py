@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.errors import ReadCode, ReadError
-from medcolor.io.dicom import header
 from medcolor.io.dicom.color_space import to_rgb8
 from medcolor.io.dicom.pixels import Layout
 
@@ -27,12 +26,15 @@ _REMEDY = "Decompress it with another tool (gdcmconv --raw, dcmdjpeg), or fetch 
 
 
 def frames(
-    raw: bytes, ds: Any, path: Path | str, layout: Layout, wanted: Sequence[int]
+    raw: bytes, offsets: Sequence[Any], path: Path | str, layout: Layout, wanted: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield (frame number, decoded frame) for the wanted frames, in rising order; see ``frames.stored_frames``."""
+    """Yield (frame number, decoded frame) for the wanted frames, in rising order; see ``frames.stored_frames``.
+
+    ``offsets`` is the pair of Extended Offset Table and its lengths, None where absent.
+    """
     _check_ratio(len(raw), layout, path)
     last, found = (wanted[-1] if wanted else -1), -1
-    for found, codestream in enumerate(_codestreams(raw, ds, path, layout)):
+    for found, codestream in enumerate(_codestreams(raw, offsets, path, layout)):
         if found in wanted:
             yield found, decode(codestream, layout, path)
         if found >= last:
@@ -51,7 +53,7 @@ def decode(codestream: bytes, layout: Layout, path: Path | str) -> NDArray[Any]:
     Raises
     ------
     ReadError
-        CORRUPT when the codestream's own size is not the header's, UNDECODABLE when no codec succeeds.
+        UNDECODABLE when the codestream's own size is not the header's, or no codec succeeds.
     """
     _check_codestream(codestream, layout, path)
     try:
@@ -134,13 +136,11 @@ def _codecs(syntax: str) -> str:
     return "tried: " + (", ".join(decoder.available_plugins) or "none installed")
 
 
-def _codestreams(raw: bytes, ds: Any, path: Path | str, layout: Layout) -> Iterator[bytes]:
+def _codestreams(raw: bytes, offsets: Sequence[Any], path: Path | str, layout: Layout) -> Iterator[bytes]:
     from pydicom.encaps import generate_frames
 
-    extended = None
-    if "ExtendedOffsetTable" in ds and "ExtendedOffsetTableLengths" in ds:
-        extended = (header.value(ds, "ExtendedOffsetTable"), header.value(ds, "ExtendedOffsetTableLengths"))
-        extended = extended if all(isinstance(x, bytes) for x in extended) else None
+    first, second = offsets
+    extended = (first, second) if isinstance(first, bytes) and isinstance(second, bytes) else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -174,7 +174,7 @@ def _check_codestream(codestream: bytes, layout: Layout, path: Path | str) -> No
         rows, columns, samples = said
         raise ReadError(
             path,
-            ReadCode.CORRUPT,
+            ReadCode.UNDECODABLE,
             f"The header says {layout.columns} x {layout.rows} pixels of {layout.samples} samples, "
             f"the compressed image is {columns} x {rows} of {samples}.",
             "Fetch the file again.",

@@ -9,8 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from medcolor.errors import ReadCode, ReadError
-from medcolor.io.dicom import encapsulated, native
+from medcolor.io.dicom import encapsulated, header, native
 from medcolor.io.dicom.pixels import FLOAT_KEYWORDS, Layout, check_length
+
+_OFFSET_KEYWORDS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 def read_pixel_bytes(ds: Any, path: Path | str, layout: Layout) -> bytes:
@@ -57,10 +59,11 @@ def stored_frames(
     if beyond:
         raise ReadError(path, ReadCode.CORRUPT, f"Frame {beyond[0] + 1} of {layout.frames} was asked for.")
     raw = read_pixel_bytes(ds, path, layout)
+    offsets = [header.value(ds, keyword) for keyword in _OFFSET_KEYWORDS]
     drop_pixels(ds)
     wanted = sorted(set(wanted))
     if layout.encapsulated:
-        yield from encapsulated.frames(raw, ds, path, layout, wanted)
+        yield from encapsulated.frames(raw, offsets, path, layout, wanted)
     else:
         for frame in wanted:
             yield frame, native.frame(raw, layout, frame)
@@ -68,6 +71,6 @@ def stored_frames(
 
 def drop_pixels(ds: Any) -> None:
     """Remove pixel data from a header; nothing else of the file is kept in memory for it."""
-    for keyword in ("PixelData", *FLOAT_KEYWORDS):
+    for keyword in ("PixelData", *FLOAT_KEYWORDS, *_OFFSET_KEYWORDS):
         if keyword in ds:
             del ds[keyword]

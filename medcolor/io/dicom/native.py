@@ -50,8 +50,8 @@ def _samples(raw: bytes, layout: Layout, index: int) -> NDArray[Any]:
         last = min(last, len(raw) - len(raw) % 2)
         swapped = np.frombuffer(raw, ">u2", (last - first) // 2, first).astype("<u2").view(layout.dtype)
         return swapped[start - first : start - first + count]
-    order = ">" if layout.big_endian else "<"
-    samples = np.frombuffer(raw, layout.dtype.newbyteorder(order), count, start)
+    dtype = layout.dtype.newbyteorder(">" if layout.big_endian else "<")
+    samples = np.frombuffer(raw, dtype, count, start)
     return samples.astype(layout.dtype, copy=False)
 
 
