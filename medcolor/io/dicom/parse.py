@@ -1,0 +1,201 @@
+"""One DICOM file, parsed once and without trust: every damage becomes a typed refusal, pixels stay on disk."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from medcolor.errors import MedcolorWarning, ReadCode, ReadError
+from medcolor.io.dicom import archives
+
+HEAD = 132  # preamble and "DICM"
+DEFERRED_BYTES = 4096  # longer values stay in the file until somebody asks for them
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double, integer
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_UNDEFINED = 0xFFFFFFFF
+_FIRST_TAGS = {(2, 0), (2, 1), (2, 2), (2, 0x10), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16), (8, 0x18)}
+_LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+
+
+@dataclass(slots=True)
+class Instance:
+    """One parsed file.
+
+    Parameters
+    ----------
+    path : Path
+        What messages call it: the file, or the archive it came out of.
+    file : Path
+        Where its bytes are.
+    header : pydicom.FileDataset
+        Pixel data deferred or left out.
+    has_pixels : bool
+    """
+
+    path: Path
+    file: Path
+    header: Any
+    has_pixels: bool
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's warnings and log lines, which quote values of the file, from anybody's screen or log.
+
+    Our own warnings come out when the block ends.
+    """
+    log = logging.getLogger("pydicom")
+    disabled, log.disabled = log.disabled, True
+    ours: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        ours = [w for w in caught if issubclass(w.category, MedcolorWarning)]
+    finally:
+        log.disabled = disabled
+    for warning in ours:
+        warnings.warn(warning.message, stacklevel=4)
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins so may be DICOM, with the standard's file header or (refused later) without."""
+    return head[128:HEAD] == b"DICM" or _bare_data_set(head)
+
+
+def _bare_data_set(head: bytes) -> bool:
+    """Whether the bytes start with an attribute of group 2 or 8: DICOM without its file header."""
+    for order in "<>":
+        if len(head) >= 8 and struct.unpack(f"{order}HH", head[:4]) in _FIRST_TAGS:
+            implicit = head[6:8] == b"\0\0" and head[4] <= 64
+            return implicit or (head[4:6].isalpha() and head[4:6].isupper())
+    return False
+
+
+def parse(file: Path, path: Path, *, pixels: bool) -> Instance:
+    """Parse one regular file.
+
+    Parameters
+    ----------
+    file, path : Path
+        Where the bytes are, and what to call them in messages.
+    pixels : bool
+        Whether the pixels will be wanted; without them, parsing stops before.
+
+    Raises
+    ------
+    ReadError
+        Not DICOM, damaged, or cut short.
+    """
+    import pydicom.filereader
+
+    seen: list[int] = []
+
+    def at_pixels(tag: Any, vr: str | None, length: int) -> bool:
+        if tag not in PIXEL_TAGS:
+            return False
+        seen.append(length)
+        return True
+
+    with file.open("rb") as stream:
+        bare = not _has_file_header(path, stream)
+        deflated = _transfer_syntax(stream, 0 if bare else HEAD) == _DEFLATED
+        if deflated:
+            archives.check_deflated(path, stream)
+        stream.seek(0)
+        try:
+            header = pydicom.filereader.read_partial(
+                stream,
+                stop_when=None if pixels else at_pixels,
+                # values of an inflated data set are nowhere on disk
+                defer_size=None if deflated else DEFERRED_BYTES,
+                force=bare,
+            )
+        except EOFError:
+            raise ReadError(path, ReadCode.TRUNCATED, "The file ends in the middle of an attribute.") from None
+        except RecursionError:
+            raise ReadError(path, ReadCode.CORRUPT, "Sequences are nested deeper than any real file.") from None
+        except Exception as error:  # pydicom raises anything for a damaged file, quoting values of it
+            raise ReadError(path, ReadCode.CORRUPT, f"Damaged DICOM file ({type(error).__name__}).") from None
+        if pixels:
+            seen = _pixel_elements(path, header, stream)
+    return Instance(path, file, header, bool(seen))
+
+
+def _has_file_header(path: Path, stream: IO[bytes]) -> bool:
+    """Return True for a DICOM file, False for a data set without the file header; refuse anything else."""
+    head = stream.read(HEAD)
+    if head[128:] == b"DICM":
+        return True
+    if not head:
+        raise ReadError(path, ReadCode.NOT_AN_IMAGE_FILE, "The file is empty (0 bytes).")
+    if not _bare_data_set(head):
+        raise ReadError(path, ReadCode.NOT_AN_IMAGE_FILE, "No DICOM file: the marker DICM is not at byte 128.")
+    return False
+
+
+def _transfer_syntax(stream: IO[bytes], start: int) -> str:
+    """Return the transfer syntax UID with ``stream`` left at the end of the file header; pydicom inflates uncapped."""
+    stream.seek(start)
+    syntax = ""
+    while len(head := stream.read(8)) == 8:
+        group, element, vr, length = struct.unpack("<HH2sH", head)
+        if group != 2:
+            stream.seek(-8, 1)
+            break
+        if not (vr.isalpha() and vr.isupper()):  # implicit, against the standard, but pydicom reads it
+            length = struct.unpack("<I", head[4:])[0]
+        elif vr in _LONG_VRS:
+            length = int.from_bytes(stream.read(4), "little")
+        if element == 0x0010 and length < 100:
+            syntax = stream.read(length).strip(b"\0 ").decode("ascii", "replace")
+        else:
+            stream.seek(length, 1)
+    return syntax
+
+
+def _pixel_elements(path: Path, header: Any, stream: IO[bytes]) -> list[int]:
+    """Return the length of each pixel element; refuse one that the file is too short for."""
+    size = stream.seek(0, 2)
+    lengths: list[int] = []
+    for element in header.values():  # raw: asking for the element would load it
+        if element.tag not in PIXEL_TAGS:
+            continue
+        length = getattr(element, "length", 0)
+        lengths.append(length)
+        deferred = getattr(element, "value", b"") is None
+        if deferred and length != _UNDEFINED and element.value_tell + length > size:
+            raise ReadError(
+                path,
+                ReadCode.TRUNCATED,
+                f"The pixel data should have {length} bytes, the file has {max(size - element.value_tell, 0)} left.",
+                "Fetch the file again.",
+            )
+    return lengths
+
+
+def drop_bulk(header: Any) -> None:
+    """Remove pixels and whatever else was left in the file, so that a header lives on without it."""
+    from pydicom.dataelem import RawDataElement
+
+    for element in list(header.values()):
+        deferred = isinstance(element, RawDataElement) and element.value is None and element.length
+        if element.tag in PIXEL_TAGS or deferred:
+            if deferred and element.VR == "SQ" and element.tag.group % 2 == 0 and _load(header, element.tag):
+                continue
+            del header[element.tag]
+
+
+def _load(header: Any, tag: Any) -> bool:
+    try:
+        header[tag]
+    except Exception:
+        return False
+    return True

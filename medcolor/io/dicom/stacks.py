@@ -1,0 +1,340 @@
+"""From the frames of one series to stacks: images of one size and orientation that follow each other along one line.
+
+A series may hold several: two scouts, a radial localizer, the phases of a beating heart, the echoes of a sequence.
+Each becomes a stack of its own; nothing is merged, resampled or dropped without a finding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from medcolor.io.dicom import header
+from medcolor.io.dicom.slices import SLICED, Frame, image_type, place_name
+from medcolor.scan import Finding, KAxis
+
+_SAME_DIRECTION = 2e-3  # difference of direction cosines, 0.1 degree: rounding, no second orientation
+
+
+@dataclass(slots=True)
+class Stack:
+    """Frames that become one scan, in slice order.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    placed : bool
+        Every frame has position, orientation and spacing, and they differ along the normal.
+    k_axis : KAxis
+    label : str
+        What tells this stack from its siblings, for people.
+    findings : list of Finding
+    """
+
+    frames: list[Frame]
+    placed: bool
+    k_axis: KAxis = KAxis.SPACE
+    label: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+
+def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
+    """Split the frames of one series into stacks, ordered as the series is numbered."""
+    classes = _classes(frames)
+    notes = _class_findings(list(classes))
+    stacks: list[Stack] = []
+    for (placed, _), members in classes.items():
+        found = _placed(members) if placed else _unplaced(members)
+        stacks.extend(found)
+    for stack in stacks:
+        stack.findings.extend(notes)
+    return stacks
+
+
+def _classes(frames: Sequence[Frame]) -> dict[tuple[bool, Hashable], list[Frame]]:
+    """Group frames by everything that one grid must share, in order of first appearance."""
+    directions: list[np.ndarray[Any, Any]] = []
+    classes: dict[tuple[bool, Hashable], list[Frame]] = defaultdict(list)
+    for frame in sorted(frames, key=lambda f: f.order):
+        placed = None not in (frame.position, frame.orientation, frame.spacing)
+        direction = _direction(directions, frame) if placed else -1
+        spacing = None if frame.spacing is None else tuple(round(s, 5) for s in frame.spacing)
+        classes[placed, (frame.size, direction, frame.reference if placed else "", spacing)].append(frame)
+    return classes
+
+
+def _direction(known: list[np.ndarray[Any, Any]], frame: Frame) -> int:
+    cosines = np.array(frame.orientation)
+    for number, other in enumerate(known):
+        if np.abs(cosines - other).max() < _SAME_DIRECTION:
+            return number
+    known.append(cosines)
+    return len(known) - 1
+
+
+def _class_findings(keys: Sequence[tuple[bool, Any]]) -> list[Finding]:
+    """Say why a series falls into classes."""
+    found = []
+    sizes = {key[0] for _, key in keys}
+    directions = {key[1] for placed, key in keys if placed}
+    references = {key[2] for placed, key in keys if placed}
+    spacings = {key[3] for _, key in keys}
+    if len(sizes) > 1:
+        text = ", ".join(f"{columns} x {rows}" for rows, columns, _ in sorted(sizes))
+        what = f"This series mixes images of {text} pixels, or gray and colour; each is read apart."
+        found.append(Finding("mixed-size", what))
+    elif len(spacings) > 1:
+        found.append(Finding("mixed-size", f"This series mixes {len(spacings)} pixel spacings; each is read apart."))
+    if len(directions) > 1:
+        text = f"This series holds {len(directions)} orientations; each is read as a stack of its own."
+        found.append(Finding("mixed-orientation", text))
+    if len(references) > 1:
+        text = f"This series holds {len(references)} frames of reference, whose positions cannot be compared."
+        found.append(Finding("several-frames-of-reference", text))
+    if {placed for placed, _ in keys} == {True, False}:
+        found.append(Finding("no-position", "Some images of this series have no position; they are read apart."))
+    return found
+
+
+# -- frames without a place ------------------------------------------------------------------------------------------
+
+
+def _unplaced(frames: list[Frame]) -> list[Stack]:
+    """Stack frames that say nothing of where they are: by file for projections, else by number."""
+    by_file: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_file[str(frame.instance.file)].append(frame)
+    if any(len(group) > 1 for group in by_file.values()):
+        return [stack for group in by_file.values() for stack in _unplaced_file(group)]
+    modality = header.text(frames[0].header, "Modality").upper()
+    if "MOSAIC" in image_type(frames[0].header):
+        return [Stack(frames, placed=False, k_axis=KAxis.TIME)]
+    if modality in SLICED:
+        return [Stack(frames, placed=False)]
+    return [Stack([frame], placed=False, label=_image_label(frame)) for frame in frames]
+
+
+def _image_label(frame: Frame) -> str:
+    number = header.integer(frame.header, "InstanceNumber")
+    return "" if number is None else f"image {number}"
+
+
+def _unplaced_file(frames: list[Frame]) -> list[Stack]:
+    """Return the stacks of one multi-frame file: nuclear medicine may interleave energies and detectors."""
+    axis = frames[0].k_axis
+    names = ("EnergyWindowVector",) if axis is KAxis.VIEW else ("EnergyWindowVector", "DetectorVector")
+    groups: dict[tuple[int, ...], list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[tuple(frame.vectors.get(name, 0) for name in names)].append(frame)
+    stacks = []
+    for key, group in groups.items():
+        label = ", ".join(f"{n.removesuffix('Vector')} {v}" for n, v in zip(names, key, strict=True))
+        stacks.append(Stack(group, placed=False, k_axis=axis, label=label if len(groups) > 1 else ""))
+    return stacks
+
+
+# -- frames with a place ---------------------------------------------------------------------------------------------
+
+
+def _placed(frames: list[Frame]) -> list[Stack]:
+    slots = _slots(frames)
+    phases = _phases(frames, slots, [])
+    stacks = []
+    for phase in phases:
+        kept, repeated = _first_of_each(phase.frames, slots) if phase.k_axis is KAxis.SPACE else (phase.frames, [])
+        stack = Stack(kept, placed=True, k_axis=phase.k_axis, label=phase.label)
+        if repeated:
+            stack.findings.append(_duplicates(repeated))
+        stacks.append(stack)
+    return stacks
+
+
+def along_normal(frames: Sequence[Frame]) -> np.ndarray[Any, Any]:
+    """Return each frame's position along the common normal, in mm."""
+    first = np.array(frames[0].orientation)
+    normal = np.cross(first[:3], first[3:])
+    positions = np.array([frame.position for frame in frames], dtype=np.float64)
+    return positions @ (normal / np.linalg.norm(normal))
+
+
+def _slots(frames: Sequence[Frame]) -> dict[int, int]:
+    """Return the number of each frame's position along the normal; frames closer than rounding share one."""
+    distance = along_normal(frames)
+    spacing = frames[0].spacing or (1.0, 1.0)
+    tolerance = min(0.01, 0.1 * min(spacing))
+    order = np.argsort(distance, kind="stable")
+    number = np.concatenate([[0], np.cumsum(np.diff(distance[order]) > tolerance)])
+    return {id(frames[int(i)]): int(n) for i, n in zip(order, number, strict=True)}
+
+
+def _first_of_each(frames: Sequence[Frame], slots: dict[int, int]) -> tuple[list[Frame], list[Frame]]:
+    """Return one frame for each position, sorted by position, and the others; the lowest instance number wins."""
+    kept: dict[int, Frame] = {}
+    repeated = []
+    for frame in sorted(frames, key=lambda f: f.order):
+        if slots[id(frame)] in kept:
+            repeated.append(frame)
+        else:
+            kept[slots[id(frame)]] = frame
+    return [kept[slot] for slot in sorted(kept)], repeated
+
+
+def _duplicates(repeated: Sequence[Frame]) -> Finding:
+    places = sorted({place_name(frame) for frame in repeated})
+    where = ", ".join(places[:3]) + (f" and {len(places) - 3} more places" if len(places) > 3 else "")
+    count = len(repeated)
+    what = "1 more image is" if count == 1 else f"{count} more images are"
+    text = f"{what} at a position taken already ({where}); the lowest instance number was read."
+    return Finding("duplicate-position", text)
+
+
+# -- phases ----------------------------------------------------------------------------------------------------------
+
+Reader = Callable[[Frame], Hashable]
+
+
+@dataclass(slots=True)
+class Phase:
+    """Frames that belong together at one time, echo, direction ...; repeats in it are duplicates."""
+
+    label: str
+    frames: list[Frame]
+    k_axis: KAxis = KAxis.SPACE
+
+
+def _attribute(keyword: str, *sequences: str) -> Reader:
+    def read(frame: Frame) -> Hashable:
+        for item in frame.macro(*sequences):
+            if values := header.values(item, keyword):
+                return tuple(values) if len(values) > 1 else values[0]
+        return None
+
+    return read
+
+
+def _private(group: int, element: int) -> Reader:
+    def read(frame: Frame) -> Hashable:
+        try:
+            value = frame.header.get((group, element))
+            return None if value is None else str(value.value)
+        except Exception:  # a damaged private value
+            return None
+
+    return read
+
+
+def _vector(name: str) -> Reader:
+    return lambda frame: frame.vectors.get(name)
+
+
+def _in_plane(frame: Frame) -> Hashable:
+    row, column = np.array(frame.orientation).reshape(2, 3)
+    return tuple(round(float(axis @ np.array(frame.position)), 1) for axis in (row, column))
+
+
+# What may tell the images at one position apart, most telling first; the flag says that it is time.
+_TELLING: tuple[tuple[str, Reader, bool], ...] = (
+    ("stack", _attribute("StackID", "FrameContentSequence"), False),
+    ("echo time", _attribute("EchoTime"), False),
+    ("echo time", _attribute("EffectiveEchoTime", "MREchoSequence"), False),
+    ("echo", _attribute("EchoNumbers"), False),
+    ("b-value", _attribute("DiffusionBValue", "MRDiffusionSequence"), False),
+    ("b-value", _private(0x0019, 0x100C), False),
+    ("b-value", _private(0x0043, 0x1039), False),
+    ("b-value", _private(0x2001, 0x1003), False),
+    ("direction", _attribute("DiffusionGradientOrientation", "DiffusionGradientDirectionSequence"), False),
+    ("direction", _private(0x0019, 0x100E), False),
+    ("image type", _attribute("ImageType"), False),
+    ("frame type", _attribute("FrameType", "MRImageFrameTypeSequence", "CTImageFrameTypeSequence"), False),
+    ("component", _attribute("ComplexImageComponent", "MRImageFrameTypeSequence"), False),
+    ("inversion time", _attribute("InversionTime"), False),
+    ("flip angle", _attribute("FlipAngle"), False),
+    ("kernel", _attribute("ConvolutionKernel", "CTReconstructionSequence"), False),
+    ("energy window", _vector("EnergyWindowVector"), False),
+    ("R-R interval", _vector("RRIntervalVector"), True),
+    ("time slot", _vector("TimeSlotVector"), True),
+    ("time slice", _vector("TimeSliceVector"), True),
+    ("temporal position", _attribute("TemporalPositionIdentifier"), True),
+    ("temporal position", _attribute("TemporalPositionIndex", "FrameContentSequence"), True),
+    ("time offset", _attribute("TemporalPositionTimeOffset", "TemporalPositionSequence"), True),
+    ("trigger time", _attribute("TriggerTime"), True),
+    ("trigger delay", _attribute("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"), True),
+    ("phase", _attribute("NominalPercentageOfCardiacPhase", "CardiacSynchronizationSequence"), True),
+    ("frame reference time", _attribute("FrameReferenceTime"), True),
+    ("acquisition", _attribute("AcquisitionNumber"), True),
+    ("acquisition", _attribute("FrameAcquisitionNumber", "FrameContentSequence"), True),
+    ("acquisition time", _attribute("AcquisitionTime"), True),
+    ("acquisition time", _attribute("FrameAcquisitionDateTime", "FrameContentSequence"), True),
+    ("content time", _attribute("ContentTime"), True),
+    ("in-plane position", _in_plane, False),
+)
+_CLOCK = {"acquisition time", "content time"}  # when somebody was scanned is nobody's business: numbered instead
+
+
+def _phases(frames: list[Frame], slots: dict[int, int], labels: list[str]) -> list[Phase]:
+    """Split frames that repeat positions by the first attribute that accounts for the repeats, then go on."""
+    label = ", ".join(labels)
+    counts = Counter(slots[id(f)] for f in frames)
+    if max(counts.values()) == 1:
+        return [Phase(label, frames)]
+    for name, read, is_time in _TELLING:
+        groups: dict[Hashable, list[Frame]] = defaultdict(list)
+        for frame in frames:
+            groups[read(frame)].append(frame)
+        if len(groups) < 2 or not _accounts_for(list(groups.values()), slots, counts):
+            continue
+        keys = sorted(groups, key=_sort_key)
+        if is_time and len(counts) == 1 and all(len(group) == 1 for group in groups.values()):
+            return [Phase(label, [groups[key][0] for key in keys], KAxis.TIME)]  # one slice through time
+        found = []
+        for number, key in enumerate(keys, start=1):
+            text = str(number) if name in _CLOCK else _text(key)
+            found.extend(_phases(groups[key], slots, [*labels, f"{name} {text}"]))
+        return found
+    return _by_rank(frames, slots, counts, labels)
+
+
+def _accounts_for(groups: Sequence[Sequence[Frame]], slots: dict[int, int], counts: Counter[int]) -> bool:
+    """Whether groups are whole phases: each covers the positions evenly, or misses few of them and repeats none."""
+    repeats = max(counts.values())
+    for group in groups:
+        own = Counter(slots[id(f)] for f in group)
+        even = len(own) == len(counts) and len(set(own.values())) == 1
+        almost = len(groups) == repeats and max(own.values()) == 1 and len(own) >= 0.8 * len(counts)
+        if not (even or almost):
+            return False
+    return True
+
+
+def _by_rank(frames: list[Frame], slots: dict[int, int], counts: Counter[int], labels: list[str]) -> list[Phase]:
+    """Split by the order of instance numbers where every position repeats equally often and nothing else tells."""
+    label = ", ".join(labels)
+    if len(counts) == 1 or len(set(counts.values())) != 1:
+        return [Phase(label, frames)]
+    by_slot: dict[int, list[Frame]] = defaultdict(list)
+    for frame in sorted(frames, key=lambda f: f.order):
+        by_slot[slots[id(frame)]].append(frame)
+    distinct = all(len({(f.order[0], f.order[1], f.number) for f in group}) == len(group) for group in by_slot.values())
+    if not distinct:
+        return [Phase(label, frames)]
+    ranks = zip(*by_slot.values(), strict=True)
+    return [Phase(", ".join([*labels, f"repeat {n}"]), list(rank)) for n, rank in enumerate(ranks, start=1)]
+
+
+def _sort_key(value: Hashable) -> tuple[int, float, str]:
+    if value is None:
+        return (0, 0.0, "")
+    try:
+        return (1, float(value), "")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return (2, 0.0, str(value))
+
+
+def _text(value: Hashable) -> str:
+    if value is None:
+        return "absent"
+    return "/".join(str(v) for v in value) if isinstance(value, tuple) else str(value)
