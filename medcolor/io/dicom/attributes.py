@@ -225,6 +225,9 @@ def _projection(out: Dataset, header: Any, colored: ColorScan) -> None:
 
     known = [keyword for keyword in ("PixelSpacing", "NominalScannedPixelSpacing") if _positive(header.get(keyword))]
     copy_present(header, out, (*known, "ViewCodeSequence"))
+    for view in out.get("ViewCodeSequence") or ():
+        if not view.get("ViewModifierCodeSequence", True):
+            del view.ViewModifierCodeSequence  # empty is allowed in DX and MG, not here
     if "PixelSpacing" in known:
         copy_present(header, out, ("PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"))
     if "NominalScannedPixelSpacing" not in known and _positive(header.get("ImagerPixelSpacing")):

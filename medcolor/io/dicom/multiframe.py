@@ -9,7 +9,7 @@ import numpy as np
 
 from medcolor.color_scan import ColorScan
 from medcolor.io.dicom.identity import copy_present
-from medcolor.io.dicom.planes import Plane, decimal
+from medcolor.io.dicom.planes import Plane, decimal, decimals
 from medcolor.scan import KAxis
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ def frame_limit(rows: int, columns: int, colored: ColorScan) -> int:
     """Return how many frames one object may hold."""
     by_size = max(1, _LARGEST // (rows * columns * 3))
     return by_size if _frame_time(colored) is not None else min(by_size, _LONGEST_VECTOR)
+
+
+def suit_multiframe(shared: Dataset) -> None:
+    """Change what the multi-frame object demands otherwise than the single one."""
+    if "BurnedInAnnotation" not in shared:
+        shared.BurnedInAnnotation = "YES"  # has to say; where the source is silent, the safe side
+    nominal = shared.get("NominalScannedPixelSpacing")
+    if nominal is not None:  # only for film scanners and digitizers here
+        if "PixelSpacing" not in shared:
+            shared.PixelSpacing = list(decimals(nominal))
+        del shared.NominalScannedPixelSpacing
 
 
 def add_frames(out: Dataset, colored: ColorScan, slices: range, planes: Sequence[Plane] | None, *, dated: bool) -> None:

@@ -23,7 +23,7 @@ from medcolor.errors import WriteError
 from medcolor.io.atomic import atomic_files
 from medcolor.io.dicom.attributes import LABEL, shared_attributes
 from medcolor.io.dicom.identity import copy_present
-from medcolor.io.dicom.multiframe import add_frames, frame_limit
+from medcolor.io.dicom.multiframe import add_frames, frame_limit, suit_multiframe
 from medcolor.io.dicom.planes import Plane, slice_planes
 from medcolor.io.dicom.references import reference_sources
 from medcolor.io.dicom.strip import label_strip
@@ -102,7 +102,7 @@ def write_dicom(
     """
     with warnings.catch_warnings():
         # pydicom quotes odd values of the source in its warnings, and those may name a patient
-        warnings.filterwarnings("ignore", module=r"pydicom\.")
+        warnings.simplefilter("ignore")
         series = _prepare(
             colored,
             multi=layout == "multiframe" or _always_multi(colored),
@@ -132,7 +132,8 @@ def _earlier_output(folder: Path) -> list[Path]:
 
 
 def _always_multi(colored: ColorScan) -> bool:
-    return colored.k_axis is KAxis.TIME or any(int(h.get("NumberOfFrames") or 1) > 1 for h in colored.source.headers)
+    cine = colored.k_axis is KAxis.TIME and colored.shape[2] > 1
+    return cine or any(int(h.get("NumberOfFrames") or 1) > 1 for h in colored.source.headers)
 
 
 def _prepare(
@@ -167,8 +168,8 @@ def _prepare(
         strip_rows=added,
     )
     shared.SOPClassUID = _MULTI if multi else _SINGLE
-    if multi and "BurnedInAnnotation" not in shared:
-        shared.BurnedInAnnotation = "YES"  # the multi-frame object must say; where the source is silent, the safe side
+    if multi:
+        suit_multiframe(shared)
     charset = shared.SpecificCharacterSet
     numbers = _instance_numbers(colored)
     return _Series(
