@@ -1,0 +1,231 @@
+"""The gray back: from any image medcolor wrote, exactly, or a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.color_scan import Law, Provenance
+from medcolor.errors import RestoreError
+from medcolor.io.sniff import format_of
+from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
+
+
+def restore(path: Path | str, *, series: str | int | None = None, assume_law: bool = False) -> Scan:
+    """Return the displayed gray of a coloured image.
+
+    Parameters
+    ----------
+    path : Path or str
+        What ``write`` made: a DICOM folder or file, NIfTI, NRRD, MHA, TIFF, a PNG folder or file.
+    series : str or int, optional
+        As for ``read``.
+    assume_law : bool
+        Take the luminance of an image that does not say how it was coloured. What comes back is then the displayed
+        gray only if the pixels are still those a lightness-preserving colorizer made.
+
+    Returns
+    -------
+    Scan
+        uint8 gray on the grid of the image, equal to what was displayed, pixel for pixel.
+
+    Raises
+    ------
+    RestoreError
+        Lossy pixels, no record of the colouring, a colour table that merges gray levels, changed pixels.
+    """
+    from medcolor.io.read import read
+
+    path = Path(path)
+    if path.is_file() and format_of(path) == "jpeg":
+        raise RestoreError(f"{path}: JPEG keeps colours only nearly, so the gray cannot come back exactly.")
+    scan = read(path, series=series, modality=None if _says_modality(path) else "OT")
+    provenance = _provenance(path, scan)
+    if provenance is None and not assume_law:
+        raise RestoreError(
+            f"{path}: no record of how this image was coloured. If a lightness-preserving colorizer of medcolor made "
+            "it, pass assume_law=True (--assume-law)."
+        )
+    rgb = to_slices(scan.rgb) if scan.rgb is not None else _neutral(path, scan)
+    by_table = provenance is not None and provenance.law is Law.LUT
+    gray = _inverse(path, rgb, provenance) if provenance and by_table else _luminance(rgb)
+    return Scan(
+        from_slices(gray),
+        scan.geometry,
+        modality=scan.modality,
+        units=GRAY_LEVEL,
+        k_axis=scan.k_axis,
+        audit=scan.audit,
+        source=scan.source,
+    )
+
+
+def restore_to(
+    path: Path | str,
+    output: Path | str,
+    *,
+    series: str | int | None = None,
+    assume_law: bool = False,
+    force: bool = False,
+) -> list[Path]:
+    """Restore the gray and write it: to a folder of PNG slices, or to a file such as gray.nii.gz."""
+    from medcolor.io.write import FILE_SUFFIXES, write
+
+    target = Path(output)
+    form = None if target.name.lower().endswith(FILE_SUFFIXES) else "png"
+    return write(restore(path, series=series, assume_law=assume_law), target, format=form, force=force)
+
+
+def lut_table(provenance: Provenance) -> NDArray[np.uint8] | None:
+    """Return the (256, 3) table of a table colorizer, strength included; None when it is not known here."""
+    from medcolor.errors import MedcolorError
+    from medcolor.luts import load_lut
+
+    kind, _, name = provenance.colorizer.partition(":")
+    if kind != "lut":
+        return None
+    try:
+        table = load_lut(name).astype(np.float64)
+        strength = float(provenance.options.get("strength", 1.0))
+    except (MedcolorError, TypeError, ValueError):
+        return None
+    ramp = np.arange(256, dtype=np.float64)[:, None]
+    return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
+
+
+def merged_levels(table: NDArray[np.uint8]) -> int:
+    """Return how many of the 256 gray levels share their colour with another one."""
+    _, counts = np.unique(_codes(table), return_counts=True)
+    return int(counts[counts > 1].sum())
+
+
+def _codes(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
+    wide = rgb.astype(np.int32)
+    codes: NDArray[np.int32] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    return codes
+
+
+def _luminance(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from medcolor.color import restore_gray
+
+    gray = np.empty(rgb.shape[:3], np.uint8)
+    for k in range(len(rgb)):
+        gray[k] = restore_gray(rgb[k])
+    return gray
+
+
+def _inverse(path: Path, rgb: NDArray[np.uint8], provenance: Provenance) -> NDArray[np.uint8]:
+    table = lut_table(provenance)
+    if table is None:
+        raise RestoreError(f"{path}: coloured with the table {provenance.colorizer}, which is not known here.")
+    if merged := merged_levels(table):
+        raise RestoreError(
+            f"{path}: {provenance.colorizer} at this strength gives {merged} of 256 gray levels a colour they share "
+            "with another level, so the gray cannot be told from the colour. Colour the source again with a table "
+            "of 256 different colours, or with physics."
+        )
+    codes = _codes(table)
+    order = np.argsort(codes)
+    ranked, levels = codes[order], order.astype(np.uint8)
+    gray = np.empty(rgb.shape[:3], np.uint8)
+    for k in range(len(rgb)):
+        found = _codes(rgb[k])
+        place = np.minimum(np.searchsorted(ranked, found), 255)
+        if strange := int(np.count_nonzero(ranked[place] != found)):
+            why = "were colour already" if provenance.passed_through else "have been changed since"
+            raise RestoreError(f"{path}: {strange} pixels of slice {k + 1} are not in the colour table: they {why}.")
+        gray[k] = levels[place]
+    return gray
+
+
+def _neutral(path: Path, scan: Scan) -> NDArray[np.uint8]:
+    """Return RGB of an image that turned out gray (strength 0, or a table of grays)."""
+    if scan.voxels.dtype != np.uint8:
+        raise RestoreError(f"{path}: this is no coloured image: {scan.voxels.dtype} values in {scan.units}.")
+    return np.repeat(to_slices(scan.voxels)[..., None], 3, axis=-1)
+
+
+def _record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record in a file of ours, or beside the slices of a folder of ours."""
+    from medcolor.io.itk import header_fields, itk_record
+    from medcolor.io.nifti import nifti_record
+    from medcolor.io.raster import png_record
+    from medcolor.io.stack import sidecar_record
+    from medcolor.io.tiff import tiff_record
+
+    if path.is_dir():
+        return sidecar_record(path / "provenance.json")
+    match format_of(path):
+        case "nifti":
+            return nifti_record(path)
+        case "nrrd" | "mha" as form:
+            return itk_record(header_fields(path, form))
+        case "png":
+            return png_record(path)
+        case "tiff":
+            return tiff_record(path)
+        case _:
+            return None
+
+
+def _says_modality(path: Path) -> bool:
+    """Whether reading without a modality is quiet: a record of ours, or DICOM."""
+    return path.exists() and (_record(path) is not None or path.is_dir() or format_of(path) in {None, "dicom", "zip"})
+
+
+def _provenance(path: Path, scan: Scan) -> Provenance | None:
+    if scan.source.headers:
+        return _dicom_provenance(path, scan)
+    record = _record(path)
+    if record is None or record.get("kind") != "color":
+        return None
+    _check_hashes(path, record)
+    try:
+        return Provenance.from_json(record["provenance"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _dicom_provenance(path: Path, scan: Scan) -> Provenance | None:
+    from medcolor.io.dicom.provenance import read_provenance
+
+    found = [read_provenance(header) for header in scan.source.headers]
+    if any(p is None for p in found):
+        return None
+    for header in scan.source.headers:
+        meta = getattr(header, "file_meta", None)
+        syntax = getattr(meta, "TransferSyntaxUID", None)
+        if syntax is not None and syntax.is_compressed and syntax not in _LOSSLESS:
+            raise RestoreError(
+                f"{path}: these objects were compressed with loss after medcolor wrote them ({syntax.name}); the gray "
+                "cannot come back exactly. Restore from the objects as written."
+            )
+    return found[0]
+
+
+_LOSSLESS = frozenset(
+    {
+        "1.2.840.10008.1.2.1.99",  # deflated
+        "1.2.840.10008.1.2.5",  # RLE
+        "1.2.840.10008.1.2.4.57",  # JPEG lossless
+        "1.2.840.10008.1.2.4.70",
+        "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+        "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+        "1.2.840.10008.1.2.4.201",  # HTJ2K lossless
+        "1.2.840.10008.1.2.4.202",
+    }
+)
+
+
+def _check_hashes(path: Path, record: Mapping[str, Any]) -> None:
+    """Refuse slices that are not, byte for byte, those the record names."""
+    import hashlib
+
+    for name, expected in (record.get("files") or {}).items():
+        with (path / Path(name).name).open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+                raise RestoreError(f"{path}: {name} was changed after medcolor wrote it; its gray cannot be trusted.")
