@@ -8,9 +8,9 @@ they are.
 
 from __future__ import annotations
 
-from medcolor.io.read import list_series, read
-from medcolor.io.restore import restore, restore_to
+from medcolor.io.reading import list_series, read
+from medcolor.io.restoring import restore, restore_to
 from medcolor.io.series import SeriesInfo
-from medcolor.io.write import FILE_SUFFIXES, FORMATS, write
+from medcolor.io.writing import FILE_SUFFIXES, FORMATS, write
 
 __all__ = ["FILE_SUFFIXES", "FORMATS", "SeriesInfo", "list_series", "read", "restore", "restore_to", "write"]

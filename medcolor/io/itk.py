@@ -51,7 +51,7 @@ def list_itk(path: Path, form: str) -> list[SeriesInfo]:
         SeriesInfo(
             key=f"#{n + 1}",
             format=form,
-            modality=_modality(file) or "OT",
+            modality=_modality(file) or (itk_record(file.fields) or {}).get("modality", "OT"),
             description=path.stem if file.volumes == 1 else f"volume {n + 1} of {file.volumes} in {path.stem}",
             shape=file.shape,
             spacing=spacing,

@@ -18,7 +18,7 @@ from medcolor.scan import KAxis
 _RGB24 = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 _COMMENT = 6
 _SCANNER = 1
-_MAX_SHEAR_DEGREES = 1e-3  # a qform is a rotation; beyond this only the sform is written
+_QFORM_MM = 5e-4  # a qform is a rotation in single precision; where it would misplace voxels only the sform is written
 
 
 def check_nifti(picture: Picture) -> None:
@@ -81,8 +81,8 @@ def _set_pose(header: Any, geometry: Geometry, *, timed: bool) -> None:
         header.set_sform(None, 0)
         return
     header.set_sform(geometry.affine, _SCANNER)
-    straight = geometry.shear_degrees <= _MAX_SHEAR_DEGREES
-    if straight:
-        header.set_qform(geometry.affine, _SCANNER)
-    else:
+    header.set_qform(geometry.affine, _SCANNER)
+    corners = np.array(np.meshgrid(*[(0, n) for n in geometry.shape])).reshape(3, -1)
+    gap = (header.get_qform() - geometry.affine)[:3] @ np.vstack([corners, np.ones(corners.shape[1])])
+    if np.abs(gap).max() > _QFORM_MM:
         header.set_qform(None, 0)

@@ -19,6 +19,16 @@ from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, KAxis, Scan, Severity
 
 _NO_POSE = Finding("no-pose", "The file does not say where the image is in the patient, nor its pixel size in mm.")
+_LOSSY = frozenset({"JPEG", "OJPEG"})
+_FLIPS = {  # orientation tag -> (rows, columns) to flip, after transposing for 5..8 (TIFF 6.0, page 36)
+    2: (False, True),
+    3: (True, True),
+    4: (True, False),
+    5: (False, False),
+    6: (False, True),
+    7: (True, True),
+    8: (True, False),
+}
 TIFF_MARK = "medcolor record: "  # bare JSON with a "shape" would be taken for tifffile's own
 _REMEDY = "Save it again uncompressed or with deflate, or install the codecs: pip install imagecodecs."
 
@@ -50,42 +60,15 @@ def list_tiff(path: Path) -> list[SeriesInfo]:
 def read_tiff(path: Path, *, image: int = 0, modality: str | None = None) -> Scan:
     """Read one image (0-based) of a TIFF file."""
     with _opened(path) as file:
-        record = _record(file)
+        record, several = _record(file), len(file.series) > 1
         series = file.series[image]
-        several = len(file.series) > 1
-        shape, k_axis = _shape(path, series)
+        (ni, nj, nk), k_axis = _shape(path, series)
         page = series.keyframe
-        photometric = page.photometric.name if page.photometric is not None else "MINISBLACK"
-        turned = page.tags.get(274)
-        block = _pixels(path, file, series)
-        padding, findings = None, []
-        ni, nj, nk = shape
-        block = block.reshape(nk, nj, ni, -1)
-        if photometric == "PALETTE":
-            block = _palette(path, block[..., 0], page.colormap)
-        elif photometric == "YCBCR" and page.compression.name not in {"JPEG", "OJPEG"}:
-            raise _unsupported(path, "uncompressed YCbCr")
-        elif photometric not in {"MINISBLACK", "MINISWHITE", "RGB", "YCBCR"}:
-            raise _unsupported(path, photometric)
-        lossy = page.compression.name in {"JPEG", "OJPEG"}
-    if turned is not None and turned.value not in {0, 1}:
-        block = _turn(block, int(turned.value))
-        findings.append(Finding("turned", "Turned as its orientation tag says.", Severity.NOTE))
-    if block.dtype == np.bool_:
-        block = block.astype(np.uint8) * np.uint8(255)
-    if block.shape[-1] in {2, 4} and block.dtype.kind == "u":
-        pixels, padding, more = split_alpha(block, ())
-        block, findings = (pixels if pixels.ndim == 4 else pixels[..., None]), [*findings, *more]
-    if block.shape[-1] == 3 and block.dtype == np.uint16:
-        pixels, noted = deep_color(block)
-        block, findings = (pixels if pixels.ndim == 4 else pixels[..., None]), [*findings, *noted]
-    if block.shape[-1] not in {1, 3} or (block.shape[-1] == 3 and block.dtype != np.uint8):
-        raise _unsupported(path, f"{block.shape[-1]} channels of {block.dtype}")
-    if block.shape[-1] == 1:
-        block = block[..., 0]
-        if photometric == "MINISWHITE":
-            block, findings = _black_is_low(path, block), [*findings, _MINISWHITE]
-        block = integers_or_floats(block, 1, 0)
+        lossy = page.compression.name in _LOSSY
+        block = _pixels(path, file, series).reshape(nk, nj, ni, -1)
+        block, findings = _upright(*_plain_samples(path, page, block), page)
+    block, padding, more = _channels(path, block)
+    findings += more
     size = (block.shape[2], block.shape[1], block.shape[0])
     geometry = recorded_geometry(record, size)
     if geometry is None:
@@ -108,13 +91,51 @@ def read_tiff(path: Path, *, image: int = 0, modality: str | None = None) -> Sca
     ).scan(modality)
 
 
-_MINISWHITE = Finding("white-is-zero", "Stored with 0 as white; turned so that high values are bright.", Severity.NOTE)
-
-
-def _black_is_low(path: Path, block: NDArray[Any]) -> NDArray[Any]:
+def _plain_samples(path: Path, page: Any, block: NDArray[Any]) -> tuple[NDArray[Any], list[Finding]]:
+    """Undo what the photometric interpretation says: palette, white is zero, one bit."""
+    photometric = page.photometric.name if page.photometric is not None else "MINISBLACK"
+    if photometric == "PALETTE":
+        return _palette(path, block[..., 0], page.colormap), []
+    if photometric not in {"MINISBLACK", "MINISWHITE", "RGB"} and not (
+        photometric == "YCBCR" and page.compression.name in _LOSSY
+    ):
+        raise _unsupported(path, photometric)
+    if block.dtype == np.bool_:
+        block = block.astype(np.uint8) * np.uint8(255)
+    if photometric != "MINISWHITE":
+        return block, []
     if block.dtype.kind != "u":
         raise _unsupported(path, f"white-is-zero {block.dtype}")
-    return np.iinfo(block.dtype).max - block
+    top = (1 << min(int(page.bitspersample), 8 * block.dtype.itemsize)) - 1 if page.bitspersample > 1 else 255
+    text = "Stored with 0 as white; turned so that high values are bright."
+    return np.asarray(top - block, dtype=block.dtype), [Finding("white-is-zero", text, Severity.NOTE)]
+
+
+def _upright(block: NDArray[Any], findings: list[Finding], page: Any) -> tuple[NDArray[Any], list[Finding]]:
+    tag = page.tags.get(274)
+    if tag is None or tag.value not in _FLIPS:
+        return block, findings
+    note = Finding("turned", "Turned as its orientation tag says.", Severity.NOTE)
+    return _turn(block, int(tag.value)), [*findings, note]
+
+
+def _channels(path: Path, block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None, list[Finding]]:
+    """Take (nk, nj, ni, channels) to gray (nk, nj, ni) or 8-bit RGB; transparent pixels apart."""
+    padding: NDArray[np.bool_] | None = None
+    findings: list[Finding] = []
+    if block.shape[-1] in {2, 4} and block.dtype.kind == "u":
+        block, padding, noted = split_alpha(block, ())
+        findings += noted
+        block = block if block.ndim == 4 else block[..., None]
+    if block.shape[-1] == 3 and block.dtype == np.uint16:
+        block, noted = deep_color(block)
+        findings += noted
+        block = block if block.ndim == 4 else block[..., None]
+    if block.shape[-1] == 1:
+        return integers_or_floats(block[..., 0], 1, 0), padding, findings
+    if block.shape[-1] == 3 and block.dtype == np.uint8:
+        return block, padding, findings
+    raise _unsupported(path, f"{block.shape[-1]} channels of {block.dtype}")
 
 
 def _opened(path: Path) -> Any:
@@ -214,18 +235,10 @@ def _palette(path: Path, index: NDArray[Any], colormap: NDArray[Any] | None) -> 
 
 def _turn(block: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo TIFF orientation 2..8 on (nk, nj, ni, channels)."""
-    rows_columns = block.swapaxes(1, 2) if orientation >= 5 else block
-    flip_j, flip_i = {
-        2: (False, True),
-        3: (True, True),
-        4: (True, False),
-        5: (False, False),
-        6: (False, True),
-        7: (True, True),
-        8: (True, False),
-    }.get(orientation, (False, False))
-    rows_columns = rows_columns[:, ::-1] if flip_j else rows_columns
-    return np.ascontiguousarray(rows_columns[:, :, ::-1] if flip_i else rows_columns)
+    flip_j, flip_i = _FLIPS[orientation]
+    turned = block.swapaxes(1, 2) if orientation >= 5 else block
+    turned = turned[:, ::-1] if flip_j else turned
+    return np.ascontiguousarray(turned[:, :, ::-1] if flip_i else turned)
 
 
 def _record(file: Any) -> dict[str, Any] | None:
@@ -233,10 +246,10 @@ def _record(file: Any) -> dict[str, Any] | None:
     return parse_record(description.removeprefix(TIFF_MARK)) if description.startswith(TIFF_MARK) else None
 
 
-def tiff_record(path: Path) -> dict[str, Any] | None:
-    """Return the JSON record medcolor wrote as the image description, None in files of others."""
+def tiff_record(path: Path) -> tuple[dict[str, Any] | None, bool]:
+    """Return the JSON record medcolor wrote as the image description, None in files of others; and if lossy."""
     with _opened(path) as file:
-        return _record(file)
+        return _record(file), any(series.keyframe.compression.name in _LOSSY for series in file.series)
 
 
 def _unsupported(path: Path, what: str) -> ReadError:

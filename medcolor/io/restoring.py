@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def restore(path: Path | str, *, series: str | int | None = None, assume_law: bo
     RestoreError
         Lossy pixels, no record of the colouring, a colour table that merges gray levels, changed pixels.
     """
-    from medcolor.io.read import read
+    from medcolor.io.reading import read
 
     path = Path(path)
     if path.is_file() and format_of(path) == "jpeg":
@@ -53,9 +56,15 @@ def restore(path: Path | str, *, series: str | int | None = None, assume_law: bo
     rgb = to_slices(scan.rgb) if scan.rgb is not None else _neutral(path, scan)
     by_table = provenance is not None and provenance.law is Law.LUT
     gray = _inverse(path, rgb, provenance) if provenance and by_table else _luminance(rgb)
+    geometry, strip = scan.geometry, _strip_rows(scan)
+    if strip:
+        gray, geometry = (
+            gray[:, :-strip],
+            replace(geometry, shape=(gray.shape[2], gray.shape[1] - strip, gray.shape[0])),
+        )
     return Scan(
         from_slices(gray),
-        scan.geometry,
+        geometry,
         modality=scan.modality,
         units=GRAY_LEVEL,
         k_axis=scan.k_axis,
@@ -73,7 +82,7 @@ def restore_to(
     force: bool = False,
 ) -> list[Path]:
     """Restore the gray and write it: to a folder of PNG slices, or to a file such as gray.nii.gz."""
-    from medcolor.io.write import FILE_SUFFIXES, write
+    from medcolor.io.writing import FILE_SUFFIXES, write
 
     target = Path(output)
     form = None if target.name.lower().endswith(FILE_SUFFIXES) else "png"
@@ -149,6 +158,15 @@ def _neutral(path: Path, scan: Scan) -> NDArray[np.uint8]:
     return np.repeat(to_slices(scan.voxels)[..., None], 3, axis=-1)
 
 
+def _strip_rows(scan: Scan) -> int:
+    """Return the height of the label strip burned in below the picture on request (it is no part of the scan)."""
+    for header in scan.source.headers[:1]:
+        found = re.search(r"A strip of (\d+) rows", str(header.get("DerivationDescription", "")))
+        if found and int(found[1]) < scan.shape[1]:
+            return int(found[1])
+    return 0
+
+
 def _record(path: Path) -> Mapping[str, Any] | None:
     """Return the record in a file of ours, or beside the slices of a folder of ours."""
     from medcolor.io.itk import header_fields, itk_record
@@ -167,7 +185,10 @@ def _record(path: Path) -> Mapping[str, Any] | None:
         case "png":
             return png_record(path)
         case "tiff":
-            return tiff_record(path)
+            record, lossy = tiff_record(path)
+            if lossy:
+                raise RestoreError(f"{path}: compressed with loss; the gray cannot come back exactly.")
+            return record
         case _:
             return None
 
@@ -183,7 +204,7 @@ def _provenance(path: Path, scan: Scan) -> Provenance | None:
     record = _record(path)
     if record is None or record.get("kind") != "color":
         return None
-    _check_hashes(path, record)
+    _check_hashes(path)
     try:
         return Provenance.from_json(record["provenance"])
     except (KeyError, TypeError, ValueError):
@@ -221,11 +242,15 @@ _LOSSLESS = frozenset(
 )
 
 
-def _check_hashes(path: Path, record: Mapping[str, Any]) -> None:
-    """Refuse slices that are not, byte for byte, those the record names."""
-    import hashlib
+def _check_hashes(path: Path) -> None:
+    """Refuse files that are not, byte for byte, those their provenance file names."""
+    from medcolor.io.stack import sidecar_record
 
-    for name, expected in (record.get("files") or {}).items():
-        with (path / Path(name).name).open("rb") as stream:
+    folder = path if path.is_dir() else path.parent
+    sidecar = path / "provenance.json" if path.is_dir() else path.with_name(f"{path.name}.json")
+    for name, expected in (sidecar_record(sidecar) or {"files": {}})["files"].items():
+        if path.is_file() and name != path.name:
+            continue
+        with (folder / Path(name).name).open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
                 raise RestoreError(f"{path}: {name} was changed after medcolor wrote it; its gray cannot be trusted.")
