@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medcolor.color_gather import Class, Scratch, as_float32, contained, in_parallel
+from medcolor.color_gather import Class, Scratch, as_float32, contained, in_chunks
 from medcolor.color_law import restore_gray
 from medcolor.color_table import CENTER, LIMIT, NODES, PLANE, STEP, law_table
 
@@ -27,7 +27,6 @@ __all__ = ["ab_index", "apply_color", "apply_color_torch", "color_from_posterior
 
 _PER_NODE = np.float32(1 / STEP)
 _LIMIT = np.float32(LIMIT)
-THREADS = 2  # at most; small images take one
 
 
 def ab_index(ab: ArrayLike) -> NDArray[np.int32]:
@@ -55,7 +54,6 @@ def apply_color(
     *,
     strength: float = 1.0,
     out: NDArray[np.uint8] | None = None,
-    threads: int = THREADS,
 ) -> NDArray[np.uint8]:
     """Give a gray image its colour.
 
@@ -70,7 +68,6 @@ def apply_color(
         0..1, multiplies ``ab``; 0 gives the gray image itself.
     out : ndarray of uint8, (..., 3), optional
         C-contiguous; written and returned.
-    threads : int
 
     Returns
     -------
@@ -98,7 +95,7 @@ def apply_color(
         np.multiply(faded[:, 1], _PER_NODE, out=b)
         scratch.gather(levels[span], rgb[span])
 
-    in_parallel(paint, levels.size, threads)
+    in_chunks(paint, levels.size)
     return target
 
 
@@ -109,7 +106,6 @@ def color_from_posteriors(
     *,
     strength: float = 1.0,
     out: NDArray[np.uint8] | None = None,
-    threads: int = THREADS,
 ) -> NDArray[np.uint8]:
     """Colour slices by their tissue posteriors: the palette's annealed mean, then the colour law.
 
@@ -129,12 +125,11 @@ def color_from_posteriors(
         0..1, multiplies the palette; 0 gives the gray image itself.
     out : ndarray of uint8, (..., 3), optional
         C-contiguous; written and returned.
-    threads : int
 
     Returns
     -------
     ndarray of uint8, (..., 3)
-        The same bytes however the image is cut into blocks, and whatever the number of threads.
+        The same bytes however the image is cut into blocks.
 
     Raises
     ------
@@ -154,10 +149,11 @@ def color_from_posteriors(
     levels, rgb = gray.reshape(-1), target.reshape(-1, 3)
 
     def paint(scratch: Scratch, span: slice) -> None:
-        scratch.annealed_mean(classes, span)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # such pixels become gray
+            scratch.annealed_mean(classes, span)
         scratch.gather(levels[span], rgb[span])
 
-    in_parallel(paint, levels.size, threads)
+    in_chunks(paint, levels.size)
     return target
 
 

@@ -1,13 +1,12 @@
 """The inner loop of colour: from (a*, b*) in buffers to bytes, one gather for each pixel.
 
 Work goes chunk by chunk through buffers that stay in a core's cache. Every step is a single float32 operation
-per element, so the result does not depend on the machine, the chunks or the threads.
+per element, so the result depends neither on the machine nor on the chunks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,15 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from medcolor.color_table import CENTER, LIMIT, NODES, PLANE, law_table
 
 _CHUNK = 1 << 15  # pixels at a time: the working set of about 1 MB stays in a core's own cache
-_CHUNK_IN_THREADS = 1 << 16  # longer, because threads meet at the interpreter lock between operations
-_PIXELS_PER_THREAD = 1 << 20  # fewer, and handing over costs more than the second core gives
 _LIMIT = np.float32(LIMIT)
 _FEWEST, _MOST = np.float32(1e-12), np.float32(1e12)  # sums of squared posteriors that neither under- nor overflow
 Class = tuple[NDArray[np.float32], np.float32, np.float32]  # posterior plane, a*, b* in node units
 
 
 class Scratch:
-    """Buffers of one thread, reused for every chunk."""
+    """Buffers, reused for every chunk."""
 
     def __init__(self, size: int) -> None:
         self._float = np.empty((5, size), dtype=np.float32)
@@ -76,27 +73,15 @@ class Scratch:
             rgb[:, c] = channels[:, c]
 
 
-def in_parallel(paint: Callable[[Scratch, slice], None], pixels: int, threads: int) -> None:
-    """Call ``paint`` for chunks that cover all pixels, in as many threads as pay.
+def in_chunks(paint: Callable[[Scratch, slice], None], pixels: int) -> None:
+    """Call ``paint`` for chunks that cover all pixels.
 
-    The pool lives for one call only: a lasting one would hang in a forked child.
+    One thread: each step lasts microseconds, so a second one spends what it gains on the interpreter lock.
     """
-    law_table()
-    workers = max(1, min(threads, pixels // _PIXELS_PER_THREAD))
-    share = -(-pixels // workers)
-    chunk = min(share, _CHUNK if workers == 1 else _CHUNK_IN_THREADS)
-
-    def run(first: int) -> None:
-        last = min(first + share, pixels)
-        scratch = Scratch(chunk)
-        for start in range(first, last, chunk):
-            paint(scratch, slice(start, min(start + chunk, last)))
-
-    if workers == 1:
-        run(0)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(run, range(0, pixels, share)))
+    chunk = min(pixels, _CHUNK)
+    scratch = Scratch(chunk)
+    for start in range(0, pixels, max(chunk, 1)):
+        paint(scratch, slice(start, min(start + chunk, pixels)))
 
 
 def as_float32(values: ArrayLike) -> NDArray[np.float32]:
