@@ -50,9 +50,7 @@ def build(scan: Scan) -> TableModel:
             full[~good] = Region.AIR
         return full
 
-    found = [
-        calcifications(grays(slice(k, k + 1))[0], codes[k], factor, fine, mm) for k in range(scan.shape[2])
-    ]
+    found = [calcifications(grays(slice(k, k + 1))[0], codes[k], factor, fine, mm) for k in range(scan.shape[2])]
 
     def bins(block: slice) -> NDArray[np.uint16]:
         return binned(grays(block), 0, 1, _BINS)

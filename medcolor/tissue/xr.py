@@ -11,19 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.scan import Scan
-from medcolor.tissue.mixture import levels
-from medcolor.tissue.model import CLASSES, TableModel, ladder, step, table, valid, values_of
+from medcolor.tissue.mixture import levels, otsu
+from medcolor.tissue.model import CLASSES, TableModel, ladder, step, table, values_of
 from medcolor.tissue.regions import (
     Mask,
+    closed,
     edge_connected,
-    grow,
     opened,
     pixel_mm,
     reduced,
     reduction,
     region_lookup,
     sample,
-    shrink_slices,
 )
 
 _LONGEST = 512
@@ -31,7 +30,7 @@ _GRAYS, _RELIEFS = 256, 64  # bins of gray and of brightness over the surroundin
 _RELIEF = 0.35  # relief at the ends of its scale, in units of the gray range
 _AROUND_MM = 14.0  # standard deviation of "the surroundings"
 _FIELD_MM = 400.0
-INSIDE, METAL = 1, 2
+INSIDE, METAL, LUNG = 1, 2, 3
 
 
 def build(scan: Scan) -> TableModel:
@@ -43,11 +42,14 @@ def build(scan: Scan) -> TableModel:
     low, high = _range(small)
     gray = np.clip((small - low) / (high - low), 0, 1)
     field = _field(gray)
-    around = _surroundings(gray, field, _AROUND_MM / mm)
+    means = levels(sample(gray[field], 300_000).astype(np.float64), 3).means
+    room = edge_connected((gray < (means[0] + means[1]) / 2) & field)
+    around = _surroundings(gray, field & ~room, _AROUND_MM / mm)
     codes = field.astype(np.uint8)
+    lung, lung_edge = _lungs(gray, field & ~room)
+    codes[lung] = LUNG
     codes[_metal(gray, field, mm)] = METAL
-    inside = sample(gray[field], 300_000).astype(np.float64)
-    tables = _tables(levels(inside, 3).means if inside.size else np.array([0.2, 0.5, 0.8]))
+    tables = _tables(means, lung_edge)
     sign = np.float32(-1 if scan.inverted else 1)
     ni, nj, _ = scan.shape
 
@@ -85,7 +87,12 @@ def _field(gray: NDArray[np.float32]) -> Mask:
     """Return the exposed field: without bright bands along the sides (collimator) and black constant corners."""
     out = np.ones(gray.shape, dtype=bool)
     for plane, field in zip(gray, out, strict=True):
-        for view, mask in ((plane, field), (plane[::-1], field[::-1]), (plane.T, field.T), (plane.T[::-1], field.T[::-1])):
+        for view, mask in (
+            (plane, field),
+            (plane[::-1], field[::-1]),
+            (plane.T, field.T),
+            (plane.T[::-1], field.T[::-1]),
+        ):
             depth = _band(view)
             mask[:depth] = False
         black = edge_connected((plane <= 0.004)[None])[0]
@@ -99,9 +106,15 @@ def _field(gray: NDArray[np.float32]) -> Mask:
 
 def _band(plane: NDArray[np.float32]) -> int:
     """Rows from the top that are white and even all along: beyond the collimator."""
-    even = (np.percentile(plane, 5, axis=1) > 0.8) & (plane.std(axis=1) < 0.08)
+    even = (np.percentile(plane, 5, axis=1) > 0.8) & (plane.std(axis=1) < 0.12)
     depth = int(np.argmin(even)) if not even.all() else 0
-    return depth if depth < 0.45 * len(plane) else 0
+    if not 0 < depth < 0.45 * len(plane):
+        return 0
+    mean = plane.mean(axis=1)
+    end = depth + max(1, len(plane) // 40)  # and its penumbra, while it gets darker
+    while depth < end and mean[depth] < mean[depth - 1] - 0.01:
+        depth += 1
+    return depth
 
 
 def _with_corner(mask: Mask) -> Mask:
@@ -122,6 +135,34 @@ def _surroundings(gray: NDArray[np.float32], field: Mask, sigma: float) -> NDArr
     return total / np.maximum(weight, 1e-6)
 
 
+def _lungs(gray: NDArray[np.float32], body: Mask) -> tuple[Mask, float]:
+    """Return large dark parts enclosed by brighter body, closed over the ribs, and the gray that bounds them."""
+    from scipy import ndimage
+
+    values = sample(gray[body], 200_000).astype(np.float64)
+    none = np.zeros_like(body)
+    if values.size < 64 or np.ptp(values) < 1e-3:
+        return none, 0.5
+    edge = otsu(values)
+    for plane, mask, lung in zip(gray, body, none, strict=True):
+        side = max(plane.shape)
+        dark = opened((ndimage.uniform_filter(plane, 3) < edge) & mask, side / 60)
+        labels, n = ndimage.label(dark)
+        for label, box in enumerate(ndimage.find_objects(labels), start=1):
+            own = labels[box] == label
+            padded = np.pad(own, 1)
+            outline = int((padded & ~ndimage.binary_erosion(padded)).sum())
+            cut = sum(int(v.sum()) for v in _sides(labels == label))
+            if own.sum() > 0.015 * plane.size and cut < 0.12 * outline:
+                lung[box] |= own
+        lung[:] = closed(lung, side / 50) & mask
+    return none, edge
+
+
+def _sides(mask: Mask) -> tuple[Mask, Mask, Mask, Mask]:
+    return mask[0], mask[-1], mask[:, 0], mask[:, -1]
+
+
 def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
     """Saturated parts with a steep edge all around: implants, markers, wires."""
     from scipy import ndimage
@@ -130,8 +171,6 @@ def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
     out = np.zeros(gray.shape, dtype=bool)
     for plane, candidates, metal in zip(gray, bright, out, strict=True):
         labels, n = ndimage.label(candidates)
-        wide = grow(np.ones(1, bool).reshape(1, 1), 1)
-        del wide
         darkest = ndimage.minimum_filter(plane, 2 * max(1, round(2 / mm)) + 1)
         for label, box in enumerate(ndimage.find_objects(labels), start=1):
             own = labels[box] == label
@@ -143,16 +182,19 @@ def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
     return out
 
 
-def _tables(means: NDArray[np.float64]) -> NDArray[np.float32]:
+def _tables(means: NDArray[np.float64], lung_edge: float) -> NDArray[np.float32]:
     air, soft, dense = (float(m) for m in means)
-    g = np.linspace(0, 1, _GRAYS)[:, None]
-    r = ((np.arange(_RELIEFS) + 0.5) / (_RELIEFS / 2) - 1)[None] * _RELIEF
-    middles = [(air + soft) / 2, (soft + dense) / 2]
-    widths = [max(0.5 * (soft - air), 0.05), max(0.6 * (dense - soft), 0.05)]
-    base = ladder(g + 0 * r, middles, widths)
-    bone = step(r, 0.07, 0.08) * step(g + 0 * r, (air + soft) / 2, 0.15)
-    outside = np.zeros((1, *base.shape[1:]))
-    metal = step(g + 0 * r, 1.02, 0.04)
-    inside = np.concatenate([outside, base * (1 - bone), (bone * (1 - metal))[None], (bone * metal)[None]])
-    solid = np.concatenate([outside, 0 * base, 0.1 + outside, 0.9 + outside])
-    return table([inside.reshape(6, -1), solid.reshape(6, -1)])
+    g, r = np.meshgrid(
+        np.linspace(0, 1, _GRAYS), ((np.arange(_RELIEFS) + 0.5) / (_RELIEFS / 2) - 1) * _RELIEF, indexing="ij"
+    )
+
+    def row(first: float, first_width: float) -> NDArray[np.float64]:
+        middles = [first, max((soft + dense) / 2, first + 0.05)]
+        base = ladder(g, middles, [max(first_width, 0.05), max(0.6 * (dense - soft), 0.05)])
+        bone = step(r, 0.06, 0.07) * step(g, (air + soft) / 2, 0.15)
+        nothing = np.zeros((1, *base.shape[1:]))
+        return np.concatenate([nothing, base * (1 - bone), bone[None], nothing]).reshape(6, -1)
+
+    metal = np.zeros((6, g.size))
+    metal[4], metal[5] = 0.1, 0.9
+    return table([row((air + soft) / 2, 0.5 * (soft - air)), metal, row(lung_edge, 0.5 * (dense - air) / 2)])
