@@ -1,4 +1,4 @@
-"""Coloured scans to write: phantoms as the DICOM headers their scanner would make, with colour that names each voxel."""
+"""Coloured scans to write: phantoms with the headers their scanner would make, and colour that names each voxel."""
 
 from __future__ import annotations
 

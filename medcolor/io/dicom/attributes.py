@@ -6,6 +6,7 @@ stay behind. Our own texts are ASCII, so any character set of the source can hol
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from medcolor.color_scan import ColorScan
@@ -110,11 +111,14 @@ def _series(
             put(out, keyword, time)
 
 
-def source_date(header: Any) -> tuple[Any, Any]:
+def source_date(header: Any) -> tuple[str | None, str | None]:
     """Return the date and time of the source's series or acquisition; never now, equal inputs give equal bytes."""
     for name in ("Series", "Acquisition", "Content", "Study"):
-        if header.get(f"{name}Date"):
-            return header.get(f"{name}Date"), header.get(f"{name}Time") or None
+        # 1997.04.24 and 14:04:38 are how ACR-NEMA wrote them
+        date = str(header.get(f"{name}Date") or "").replace(".", "").strip()
+        time = str(header.get(f"{name}Time") or "").replace(":", "").strip()
+        if re.fullmatch(r"\d{8}", date):
+            return date, time if re.fullmatch(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", time) else None
     return None, None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,9 @@ def copy_identity(out: Dataset, header: Any, source_key: str) -> None:
     copy_present(header, out, _IDENTITY)
     # Clinical trial attributes all live in group 0012; a few are in the list above already
     copy_present(header, out, [e.tag for e in header.group_dataset(0x0012)])
-    if not out.get("StudyInstanceUID"):
+    if not out.get("StudyInstanceUID"):  # a study of our own
         out.StudyInstanceUID = derived_uid(source_key, "study")
+        out.StudyID = out.StudyID or hashlib.sha256(source_key.encode()).hexdigest()[:8]
     if out.get("PatientIdentityRemoved") == "YES" and not (
         out.get("DeidentificationMethod") or out.get("DeidentificationMethodCodeSequence")
     ):

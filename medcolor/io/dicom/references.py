@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+_UID = re.compile(r"[0-9.]{1,64}")
+
+
 def reference_sources(out: Dataset, source: Source, slices: Iterable[int], *, in_place: bool) -> None:
     """Add SourceImageSequence and ReferencedSeriesSequence for slices ``slices`` of ``source``.
 
-    Sources without SOP class or instance UID cannot be named and are left out.
+    Sources whose SOP class or instance UID is missing or is no UID cannot be named and are left out.
     """
     from pydicom import Dataset
 
@@ -28,7 +32,7 @@ def reference_sources(out: Dataset, source: Source, slices: Iterable[int], *, in
     series: dict[str, list[Dataset]] = {}
     for n, frames in wanted.items():
         header = source.headers[n]
-        if not header.get("SOPClassUID") or not header.get("SOPInstanceUID"):
+        if not all(_UID.fullmatch(str(header.get(keyword))) for keyword in ("SOPClassUID", "SOPInstanceUID")):
             continue
         item, plain = Dataset(), Dataset()
         for target in (item, plain):

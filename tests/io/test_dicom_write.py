@@ -1,0 +1,455 @@
+"""What colour DICOM objects say, and that they always say the same."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from colored_sources import PROVENANCE, colored_phantom, header_source, with_source
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from medcolor import phantom
+from medcolor.color_scan import ColorScan, Law, Provenance
+from medcolor.errors import GeometryError, OutputExistsError, WriteError
+from medcolor.geometry import Geometry, Space
+from medcolor.io.dicom.icc import SRGB_PROFILE
+from medcolor.io.dicom.provenance import describe_making, read_provenance
+from medcolor.io.dicom.uids import derived_uid
+from medcolor.io.dicom.write import write_dicom
+from medcolor.scan import KAxis, Scan, Source, from_slices, to_slices
+
+SINGLE, MULTI = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"
+LABEL = "AI-COLORIZED - NOT FOR DIAGNOSTIC USE"
+
+
+@pytest.fixture
+def ct() -> ColorScan:
+    return colored_phantom(phantom.scan("CT", shape=(64, 48, 4)), patient="Canary^Jane")
+
+
+def written(colored: ColorScan, folder: Path, **options: Any) -> list[Dataset]:
+    return [pydicom.dcmread(path) for path in write_dicom(colored, folder, **options)]
+
+
+def edited(colored: ColorScan, **attributes: Any) -> ColorScan:
+    """Change the source headers; None deletes."""
+    for header in colored.source.headers:
+        for keyword, value in attributes.items():
+            if value is None:
+                if keyword in header:
+                    delattr(header, keyword)
+            else:
+                setattr(header, keyword, value)
+    return colored
+
+
+def test_a_series_has_one_secondary_capture_with_the_same_pixels_for_each_slice(ct: ColorScan, tmp_path: Path) -> None:
+    objects = written(ct, tmp_path)
+    assert [Path(o.filename).name for o in objects] == ["0001.dcm", "0002.dcm", "0003.dcm", "0004.dcm"]
+    for k, dataset in enumerate(objects):
+        assert dataset.SOPClassUID == dataset.file_meta.MediaStorageSOPClassUID == SINGLE
+        assert dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+        assert np.array_equal(dataset.pixel_array, to_slices(ct.rgb)[k])
+
+
+def test_a_multiframe_object_has_all_slices_in_order(ct: ColorScan, tmp_path: Path) -> None:
+    (dataset,) = written(ct, tmp_path, layout="multiframe")
+    assert dataset.SOPClassUID == MULTI
+    assert np.array_equal(dataset.pixel_array, to_slices(ct.rgb))
+
+
+def test_pixel_data_of_odd_length_is_padded(tmp_path: Path) -> None:
+    scan = Scan(np.zeros((5, 3, 1), np.uint8), Geometry((5, 3, 1), np.eye(4), Space.PIXEL), "OT")
+    (dataset,) = written(with_source(scan, Source("png", digest="d")), tmp_path)
+    assert len(dataset.PixelData) == 46
+    assert dataset.pixel_array.shape == (3, 5, 3)
+
+
+@pytest.mark.parametrize("layout", ["series", "multiframe"])
+def test_two_runs_give_the_same_bytes(tmp_path: Path, layout: Any) -> None:
+    runs = []
+    for name in ("first", "second"):
+        colored = colored_phantom(phantom.scan("MR", shape=(32, 24, 3)))
+        paths = write_dicom(colored, tmp_path / name, layout=layout)
+        runs.append([path.read_bytes() for path in paths])
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provenance": replace(PROVENANCE, window="C 50 W 400")},
+        {"provenance": replace(PROVENANCE, options={"palette": "contrast", "strength": 1.0})},
+        {"provenance": replace(PROVENANCE, weights_sha256="b" * 64)},
+        {"layout": "multiframe"},
+        {"burn_in": True},
+        {"modality_tag": "OT"},
+        {"synthetic_flag": False},
+        {"series": "2"},
+    ],
+)
+def test_whatever_shapes_the_output_changes_its_uids(tmp_path: Path, change: dict[str, Any]) -> None:
+    options = {k: v for k, v in change.items() if k in {"layout", "burn_in", "modality_tag", "synthetic_flag"}}
+    made = {k: v for k, v in change.items() if k not in options}
+    scan = phantom.scan("CT", shape=(64, 48, 1))
+    plain = written(colored_phantom(scan), tmp_path / "plain")[0]
+    other = written(colored_phantom(scan, **made), tmp_path / "other", **options)[0]
+    assert plain.SOPInstanceUID != other.SOPInstanceUID
+    assert plain.SeriesInstanceUID != other.SeriesInstanceUID
+    assert plain.StudyInstanceUID == other.StudyInstanceUID
+
+
+@given(st.text(), st.text(), st.text())
+def test_derived_uids_are_valid_version_8_uuids_and_depend_on_every_part(a: str, b: str, c: str) -> None:
+    uid = derived_uid(a, b, c)
+    assert pydicom.uid.UID(uid).is_valid
+    number = uuid.UUID(int=int(uid.removeprefix("2.25.")))
+    assert (number.version, number.variant) == (8, uuid.RFC_4122)
+    assert len({uid, derived_uid(a + "x", b, c), derived_uid(a, b + "x", c), derived_uid(a, b, c + "x")}) == 4
+
+
+def test_no_two_objects_of_a_series_share_a_uid_and_none_is_the_source_s(ct: ColorScan, tmp_path: Path) -> None:
+    objects = written(ct, tmp_path)
+    uids = {o.SOPInstanceUID for o in objects}
+    assert len(uids) == 4
+    assert not uids & {h.SOPInstanceUID for h in ct.source.headers}
+    assert len({o.SeriesInstanceUID for o in objects} | {ct.source.headers[0].SeriesInstanceUID}) == 2
+
+
+def test_the_labels_say_what_it_is(ct: ColorScan, tmp_path: Path) -> None:
+    dataset = written(ct, tmp_path)[0]
+    assert dataset.SyntheticData == "YES"
+    assert list(dataset.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "AI_COLOR"]
+    assert dataset.SeriesDescription == "AI COLOR physics anatomical (NOT DIAGNOSTIC)"
+    assert dataset.ImageComments.startswith(LABEL)
+    assert "Colour is generated, not measured" in dataset.DerivationDescription
+    assert "C 40 W 400" in dataset.DerivationDescription
+    assert dataset.ContentQualification == "RESEARCH"
+    assert dataset.Modality == "CT"
+    assert dataset.SeriesNumber == 7001
+    assert dataset.file_meta.ImplementationVersionName.startswith("MEDCOLOR_")
+
+
+def test_the_synthetic_flag_can_be_left_out_and_the_modality_replaced(ct: ColorScan, tmp_path: Path) -> None:
+    dataset = written(ct, tmp_path, synthetic_flag=False, modality_tag="OT")[0]
+    assert "SyntheticData" not in dataset
+    assert dataset.Modality == "OT"
+
+
+@pytest.mark.parametrize(
+    "colorizer", ["x" * 200, "lut:pet_20_step", "physics\\evil", "couleur-é", "", "very long name with spaces " * 4]
+)
+def test_the_series_description_fits_and_keeps_its_warning(ct: ColorScan, tmp_path: Path, colorizer: str) -> None:
+    colored = replace(ct, provenance=replace(PROVENANCE, colorizer=colorizer, window=colorizer))
+    description = written(colored, tmp_path)[0].SeriesDescription
+    assert isinstance(description, str)
+    assert len(description) <= 64
+    assert description.isascii()
+    assert description.startswith("AI COLOR ")
+    assert description.endswith("(NOT DIAGNOSTIC)")
+
+
+def test_patient_and_study_are_copied_whole_and_private_attributes_stay_behind(ct: ColorScan, tmp_path: Path) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "77477000", "SCT", "CT"
+    code.private_block(0x0009, "VENDOR", create=True).add_new(1, "LO", "secret")
+    edited(
+        ct, PatientWeight="70", AdditionalPatientHistory="none", AccessionNumber="A1", StudyID="S1", KVP="120",
+        ClinicalTrialSponsorName="Sponsor", ClinicalTrialProtocolID="P", ProcedureCodeSequence=[code],
+        WindowCenter="40", WindowWidth="400", InstitutionName="Hospital",
+    )  # fmt: skip
+    for header in ct.source.headers:
+        header.private_block(0x0011, "VENDOR", create=True).add_new(1, "LO", "secret")
+        header.add_new(0x00101000, "LO", "old id")
+        header.add_new(0x60000010, "US", 3)
+    dataset, header = written(ct, tmp_path)[0], ct.source.headers[0]
+    for keyword in (
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientWeight", "AdditionalPatientHistory",
+        "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "StudyDescription",
+        "ClinicalTrialSponsorName", "PatientPosition", "FrameOfReferenceUID",
+    ):  # fmt: skip
+        assert dataset[keyword].value == header[keyword].value, keyword
+    assert dataset.ProcedureCodeSequence[0].CodeMeaning == "CT"
+    assert not [e for e in dataset.iterall() if e.tag.is_private]
+    for keyword in ("WindowCenter", "WindowWidth", "RescaleSlope", "KVP"):
+        assert keyword not in dataset
+    assert 0x00101000 not in dataset
+    assert 0x60000010 not in dataset
+    assert dataset.Manufacturer == "medcolor project"
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jürgen"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 192", "Βίος^Ἑλληνικός"),
+        (None, "Müller^Jürgen"),
+    ],
+)
+def test_names_in_any_script_survive(ct: ColorScan, tmp_path: Path, charset: Any, name: str) -> None:
+    edited(ct, SpecificCharacterSet=charset, PatientName=name)
+    reread = []
+    for header in ct.source.headers:  # through bytes, as a reader would have them
+        buffer = io.BytesIO()
+        if charset is None:
+            header.SpecificCharacterSet = "ISO_IR 100"
+        pydicom.dcmwrite(buffer, header, implicit_vr=False, little_endian=True)
+        reread.append(pydicom.dcmread(buffer, force=True))
+        if charset is None:
+            del reread[-1].SpecificCharacterSet
+    dataset = written(replace(ct, source=header_source(reread)), tmp_path)[0]
+    assert str(dataset.PatientName) == name
+
+
+def test_headers_of_any_encoding_give_the_same_objects(ct: ColorScan, tmp_path: Path) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "77477000", "SCT", "CT"
+    edited(ct, ProcedureCodeSequence=[code], ImageLaterality="U")
+    outputs = []
+    for implicit, little in ((False, True), (True, True), (False, False)):
+        headers = []
+        for header in ct.source.headers:
+            buffer = io.BytesIO()
+            plain = Dataset({e.tag: e for e in header})  # no trace of an earlier encoding
+            pydicom.dcmwrite(buffer, plain, implicit_vr=implicit, little_endian=little)
+            headers.append(pydicom.dcmread(buffer, force=True))
+        colored = replace(ct, source=header_source(headers))
+        paths = write_dicom(colored, tmp_path / f"{implicit}{little}")
+        outputs.append([p.read_bytes() for p in paths])
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_dates_are_the_source_s_and_none_where_it_has_none(ct: ColorScan, tmp_path: Path) -> None:
+    edited(ct, SeriesDate="20010203", SeriesTime="040506.789")
+    dataset = written(ct, tmp_path / "dated")[0]
+    for name in ("Series", "Content", "InstanceCreation"):
+        assert dataset[f"{name}Date"].value == "20010203"
+        assert dataset[f"{name}Time"].value == "040506.789"
+    assert dataset.DateOfSecondaryCapture == "20010203"
+    undated = {f"{n}{w}": None for n in ("Series", "Content", "Acquisition", "Study") for w in ("Date", "Time")}
+    dataset = written(edited(ct, **undated), tmp_path / "undated")[0]
+    assert "SeriesDate" not in dataset
+    assert dataset.StudyDate == ""
+
+
+def test_odd_values_of_the_source_pass_without_a_warning_that_quotes_them(ct: ColorScan, tmp_path: Path) -> None:
+    """Warnings are errors in these tests; pydicom's would name the patient."""
+    for header in ct.source.headers:
+        for keyword, vr, value in (
+            ("PatientBirthDate", "DA", "1970CANARY"), ("PatientAge", "AS", "old"), ("StudyID", "SH", "x" * 40),
+            ("PatientWeight", "DS", "heavy"), ("SeriesDate", "DA", "1997.04.24"), ("SeriesTime", "TM", "14:04:38"),
+        ):  # fmt: skip
+            tag = pydicom.datadict.tag_for_keyword(keyword)
+            header[tag] = pydicom.dataelem.RawDataElement(
+                pydicom.tag.Tag(tag), vr, len(value), value.encode(), 0, False, True, True, True
+            )
+    paths = write_dicom(ct, tmp_path)
+    content = paths[0].read_bytes()
+    assert b"1970CANARY" in content
+    assert b"19970424" in content
+
+
+def test_lineage_names_the_source_of_each_object(ct: ColorScan, tmp_path: Path) -> None:
+    for k, dataset in enumerate(written(ct, tmp_path / "s")):
+        (item,) = dataset.SourceImageSequence
+        assert item.ReferencedSOPInstanceUID == ct.source.headers[k].SOPInstanceUID
+        assert item.SpatialLocationsPreserved == "YES"
+        assert item.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
+        (series,) = dataset.ReferencedSeriesSequence
+        assert series.SeriesInstanceUID == ct.source.headers[0].SeriesInstanceUID
+        assert [r.ReferencedSOPInstanceUID for r in series.ReferencedInstanceSequence] == [
+            item.ReferencedSOPInstanceUID
+        ]
+    (dataset,) = written(ct, tmp_path / "m", layout="multiframe")
+    named = [item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence]
+    assert named == [h.SOPInstanceUID for h in ct.source.headers]
+
+
+def test_frames_of_a_multiframe_source_are_named_when_not_all_are_used(tmp_path: Path) -> None:
+    colored = colored_phantom(phantom.scan("CT", shape=(16, 12, 5)), layout="multiframe")
+    chosen = replace(
+        colored, rgb=colored.rgb[:, :, :2], geometry=Geometry((16, 12, 2), colored.geometry.affine),
+        source=replace(colored.source, frames=((0, 0), (0, 1))),
+    )  # fmt: skip
+    (dataset,) = written(chosen, tmp_path)
+    assert list(dataset.SourceImageSequence[0].ReferencedFrameNumber) == [1, 2]
+    (whole,) = written(colored, tmp_path / "whole")
+    assert "ReferencedFrameNumber" not in whole.SourceImageSequence[0]
+
+
+def test_equipment_names_the_scanner_and_the_making(ct: ColorScan, tmp_path: Path) -> None:
+    made = replace(PROVENANCE, weights_sha256="c" * 64, colorizer="ct_tissue")
+    scanner, medcolor = written(replace(ct, provenance=made), tmp_path)[0].ContributingEquipmentSequence
+    assert scanner.Manufacturer == "medcolor phantom"
+    assert scanner.PurposeOfReferenceCodeSequence[0].CodeValue == "109101"
+    assert medcolor.ContributionDescription.startswith(f"weights sha256:{'c' * 64}")
+    assert list(medcolor.SoftwareVersions) == ["medcolor 0.1.0", "ct_tissue"]
+    plain = written(ct, tmp_path / "plain")[0].ContributingEquipmentSequence[-1]
+    assert plain.ContributionDescription.startswith("no weights: physics/lut")
+
+
+json_values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.builds(
+        Provenance,
+        st.text(),
+        st.sampled_from(Law),
+        st.text(),
+        st.dictionaries(st.text(), json_values | st.text(' ab\\"é', min_size=900, max_size=2500), max_size=4),
+        st.none() | st.just("e" * 64),
+        st.none() | st.just("f" * 64),
+    )
+)
+def test_provenance_comes_back_from_the_object_whatever_it_holds(provenance: Provenance) -> None:
+    header = Dataset()
+    items = []
+    for text in describe_making(provenance):
+        assert len(text) <= 1024
+        item = Dataset()
+        item.ManufacturerModelName, item.ContributionDescription = "medcolor", text
+        items.append(item)
+    header.ContributingEquipmentSequence = items
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, header, implicit_vr=False, little_endian=True)
+    back = read_provenance(pydicom.dcmread(buffer, force=True))
+    assert back is not None
+    assert back.to_json() == provenance.to_json()
+
+
+def test_provenance_comes_back_from_a_file_and_is_absent_elsewhere(ct: ColorScan, tmp_path: Path) -> None:
+    back = read_provenance(written(ct, tmp_path)[0])
+    assert back is not None
+    assert back.to_json() == ct.provenance.to_json()
+    assert read_provenance(ct.source.headers[0]) is None
+
+
+def test_the_color_profile_is_srgb_for_an_input_device() -> None:
+    from PIL import Image, ImageCms
+
+    assert len(SRGB_PROFILE) == 588
+    assert SRGB_PROFILE[12:16] == b"scnr"
+    ours, reference = ImageCms.ImageCmsProfile(io.BytesIO(SRGB_PROFILE)), ImageCms.createProfile("sRGB")
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    converted = ImageCms.profileToProfile(Image.fromarray(rgb), ours, reference)
+    assert converted is not None
+    assert np.abs(np.asarray(converted).astype(int) - rgb).max() <= 1
+
+
+def test_a_burned_in_label_adds_rows_below_and_is_recorded(ct: ColorScan, tmp_path: Path) -> None:
+    plain = written(ct, tmp_path / "plain")[0]
+    dataset = written(ct, tmp_path / "label", burn_in=True)[0]
+    added = dataset.Rows - plain.Rows
+    assert added > 0
+    assert np.array_equal(dataset.pixel_array[: plain.Rows], plain.pixel_array)
+    strip = dataset.pixel_array[plain.Rows :]
+    assert set(np.unique(strip)) == {0, 255}
+    assert dataset.ImagePositionPatient == plain.ImagePositionPatient
+    assert f"A strip of {added} rows" in dataset.DerivationDescription
+    assert "strip" not in plain.DerivationDescription
+    (multi,) = written(ct, tmp_path / "multi", burn_in=True, layout="multiframe")
+    assert np.array_equal(multi.pixel_array[:, : plain.Rows], to_slices(ct.rgb))
+    assert np.array_equal(multi.pixel_array[2, plain.Rows :], strip)
+
+
+def test_an_image_too_narrow_for_the_label_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="48 columns"):
+        write_dicom(colored_phantom(phantom.scan("CT", shape=(32, 24, 1))), tmp_path, burn_in=True)
+
+
+def test_existing_files_are_kept_unless_forced_and_no_mixture_remains(ct: ColorScan, tmp_path: Path) -> None:
+    write_dicom(ct, tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(OutputExistsError):
+        write_dicom(ct, tmp_path, layout="multiframe")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    (tmp_path / "0099.dcm").write_bytes(b"somebody else's")
+    (tmp_path / "notes.txt").write_text("kept")
+    write_dicom(ct, tmp_path, layout="multiframe", force=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0001.dcm", "0099.dcm", "notes.txt"]
+
+
+def test_more_rows_than_dicom_can_count_are_refused(tmp_path: Path) -> None:
+    shape = (1, 65536, 1)
+    scan = Scan(np.zeros(shape, np.uint8), Geometry(shape, np.eye(4), Space.PIXEL), "OT")
+    colored = ColorScan.of(scan, from_slices(np.zeros((1, 65536, 1, 3), np.uint8)), PROVENANCE)
+    with pytest.raises(WriteError, match="65535"):
+        write_dicom(colored, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_and_columns_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> None:
+    affine = np.eye(4)
+    affine[0, 1] = 0.2
+    scan = Scan(np.zeros((8, 6, 2), np.uint8), Geometry((8, 6, 2), affine), "MR")
+    with pytest.raises(GeometryError, match="right angles"):
+        write_dicom(with_source(scan, Source("nifti", digest="d")), tmp_path)
+
+
+def test_a_long_series_is_split_into_objects_with_uids_of_their_own(tmp_path: Path) -> None:
+    shape = (2, 2, 4000)
+    scan = Scan(np.zeros(shape, np.uint8), phantom.oblique(shape, (1, 1, 0.5)), "CT")
+    objects = written(with_source(scan, Source("nifti", digest="d")), tmp_path, layout="multiframe")
+    assert [o.NumberOfFrames for o in objects] == [3800, 200]
+    assert [o.InstanceNumber for o in objects] == [1, 2]
+    assert len({o.SOPInstanceUID for o in objects}) == 2
+    assert len({o.SeriesInstanceUID for o in objects}) == 1
+
+
+def test_a_source_that_is_not_dicom_becomes_a_study_of_its_own(tmp_path: Path) -> None:
+    scan = phantom.scan("MR", shape=(16, 12, 2))
+    first = written(with_source(scan, Source("nifti", digest="a" * 64)), tmp_path / "a")[0]
+    same = written(with_source(scan, Source("nifti", digest="a" * 64), replace(PROVENANCE, seed=1)), tmp_path / "b")[0]
+    other = written(with_source(scan, Source("nifti", digest="b" * 64)), tmp_path / "c")[0]
+    assert (first.PatientName, first.PatientID, first.StudyDate) == ("", "", "")
+    assert first.StudyInstanceUID == same.StudyInstanceUID != other.StudyInstanceUID
+    assert first.FrameOfReferenceUID == same.FrameOfReferenceUID != other.FrameOfReferenceUID
+    assert first.SeriesInstanceUID != same.SeriesInstanceUID
+    assert "SourceImageSequence" not in first
+    assert "no DICOM" in first.DerivationDescription
+
+
+def test_the_family_xr_is_written_as_a_dicom_modality(tmp_path: Path) -> None:
+    scan = Scan(np.zeros((8, 6, 1), np.uint8), Geometry((8, 6, 1), np.eye(4), Space.PIXEL), "XR")
+    assert written(with_source(scan, Source("png", digest="d")), tmp_path)[0].Modality == "RG"
+
+
+def test_a_cine_keeps_its_time(tmp_path: Path) -> None:
+    scan = phantom.scan("US", shape=(32, 24, 5))
+    (dataset,) = written(colored_phantom(scan), tmp_path / "cine")
+    assert dataset.SOPClassUID == MULTI
+    assert (dataset.FrameIncrementPointer, dataset.FrameTime, dataset.CineRate) == (0x00181063, 40, 25)
+    irregular = colored_phantom(scan)
+    edited(irregular, FrameTime=None, CineRate=None, FrameTimeVector=[0, 40, 41.5, 40, 40])
+    (dataset,) = written(irregular, tmp_path / "irregular")
+    assert dataset.FrameIncrementPointer == 0x00181065
+    assert list(dataset.FrameTimeVector) == [0, 40, 41.5, 40, 40]
+    untimed = edited(colored_phantom(scan), FrameTime=None, CineRate=None)
+    (dataset,) = written(untimed, tmp_path / "untimed")
+    assert dataset.FrameIncrementPointer == 0x00182001
+    assert "FrameTime" not in dataset
+
+
+def test_a_time_series_of_single_frames_is_one_object(tmp_path: Path) -> None:
+    scan = replace(phantom.scan("MR", shape=(16, 12, 4)), k_axis=KAxis.TIME)
+    colored = colored_phantom(scan, layout="series")
+    for header in colored.source.headers:
+        header.ImagePositionPatient = colored.source.headers[0].ImagePositionPatient
+    (dataset,) = written(colored, tmp_path)
+    assert dataset.NumberOfFrames == 4
+    positions = {
+        tuple(g.PlanePositionSequence[0].ImagePositionPatient) for g in dataset.PerFrameFunctionalGroupsSequence
+    }
+    assert len(positions) == 1
