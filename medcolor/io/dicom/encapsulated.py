@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def decode(codestream: bytes, layout: Layout, path: Path | str) -> NDArray[Any]:
         UNDECODABLE when the codestream's own size is not the header's, or no codec succeeds.
     """
     _check_codestream(codestream, layout, path)
+    _quiet_gdcm()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -74,6 +76,15 @@ def decode(codestream: bytes, layout: Layout, path: Path | str) -> NDArray[Any]:
     if layout.samples == 1:
         return samples.reshape(layout.rows, layout.columns)
     return to_rgb8(samples, photometric, layout.stored)
+
+
+@cache
+def _quiet_gdcm() -> None:
+    """Keep GDCM from writing to stderr: what goes wrong becomes a ReadError."""
+    import gdcm
+
+    gdcm.Trace.WarningOff()
+    gdcm.Trace.ErrorOff()
 
 
 def _decode(codestream: bytes, layout: Layout) -> tuple[NDArray[Any], str]:
@@ -105,7 +116,6 @@ def _gdcm_jpeg(codestream: bytes, layout: Layout) -> NDArray[Any]:
     """12-bit JPEG by GDCM itself: pydicom hands it 8-bit data only, although GDCM decodes both."""
     import gdcm
 
-    gdcm.Trace.WarningOff()
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(codestream)
     fragments = gdcm.SequenceOfFragments.New()
@@ -142,13 +152,7 @@ def _codestreams(raw: bytes, offsets: Sequence[Any], path: Path | str, layout: L
     first, second = offsets
     extended = (first, second) if isinstance(first, bytes) and isinstance(second, bytes) else None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield from generate_frames(raw, number_of_frames=layout.frames, extended_offsets=extended)
-    except GeneratorExit:
-        raise
-    except ReadError:
-        raise
+        yield from generate_frames(raw, number_of_frames=layout.frames, extended_offsets=extended)
     except Exception as error:
         raise ReadError(
             path, ReadCode.CORRUPT, "The fragments of the compressed pixel data are damaged.", "Fetch the file again."

@@ -19,7 +19,7 @@ from medcolor.io.dicom.color_space import PaletteTable
 from medcolor.io.dicom.colored import color_flow_regions, colored_pixels
 from medcolor.io.dicom.frames import drop_pixels, stored_frames
 from medcolor.io.dicom.padding import is_lossy, padding_of, split
-from medcolor.io.dicom.pixels import PALETTE, Layout, check_header
+from medcolor.io.dicom.pixels import PALETTE, Layout, check_header, pixel_length
 from medcolor.io.dicom.rescale import rescale_of, settle
 from medcolor.io.dicom.units import Units, choose_units
 from medcolor.scan import GRAY_LEVEL, Finding, Severity
@@ -107,6 +107,7 @@ def _read(
     notes: list[tuple[str, str]] = []
     for index in used:
         _check_intent(headers[index], paths[index], modality, notes)
+        _check_excess(headers[index], layouts[index], notes)
     slots: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for k, (index, frame) in enumerate(frames):
         slots[index][frame].append(k)
@@ -213,6 +214,12 @@ def _check_intent(ds: Any, path: Path | str, modality: str, notes: list[tuple[st
         )
     if raw:
         notes.append(("for-processing", "The image is FOR PROCESSING: raw detector data, not the display image."))
+
+
+def _check_excess(ds: Any, layout: Layout, notes: list[tuple[str, str]]) -> None:
+    length, expected = pixel_length(ds, layout.keyword), -(-layout.native_bits // 8)
+    if not layout.encapsulated and length is not None and length > expected + expected % 2:
+        notes.append(("pixel-data-excess", "The pixel data is longer than the header says: the rest is ignored."))
 
 
 def _findings(notes: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
