@@ -48,7 +48,7 @@ def build(scan: Scan) -> TableModel:
 
 def smoothed(hu: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average each voxel with those of its 8 neighbours in the slice that are alike (sigma filter, Lee 1983)."""
-    n, nj, ni = hu.shape
+    _, nj, ni = hu.shape
     padded = np.pad(hu, ((0, 0), (1, 1), (1, 1)), mode="edge")
     difference, total = np.empty_like(hu), np.zeros_like(hu)
     count = np.ones_like(hu)

@@ -110,7 +110,8 @@ def _ridge(basis: Floats, target: Floats, weight: Floats) -> Floats:
     target = target - np.average(target, weights=weight)
     normal = (centered * weight[:, None]).T @ centered
     normal += np.eye(len(normal)) * (1e-3 * np.trace(normal) / len(normal) + 1e-12)
-    return np.linalg.solve(normal, (centered * weight[:, None]).T @ target)
+    solved: Floats = np.linalg.solve(normal, (centered * weight[:, None]).T @ target).astype(np.float64)
+    return solved
 
 
 def levels(x: Floats, n: int, *, bins: int = 512, rounds: int = 60) -> Mixture:

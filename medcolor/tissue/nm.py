@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.scan import Scan
-from medcolor.tissue.model import CLASSES, TableModel, values_of
 from medcolor.tissue.mixture import otsu
+from medcolor.tissue.model import CLASSES, TableModel, values_of
 from medcolor.tissue.regions import Mask, reduced, reduction, region_lookup, sample
 from medcolor.tissue.uptake import body_mask, codes_of, log_bins, uptake_tables
 

@@ -22,7 +22,8 @@ def build(scan: Scan) -> TableModel:
     factor = reduction(scan.shape, 320)
     small = np.maximum(reduced(scan, factor), 0)
     top = float(np.percentile(small, 99.9)) or 1.0
-    sector = _sector(small / top, moving=scan.k_axis is KAxis.TIME)
+    level: NDArray[np.float32] = (small / top).astype(np.float32)
+    sector = _sector(level, moving=scan.k_axis is KAxis.TIME)
     typical, noise = _typical(small, sector)
     typical = float(np.clip(typical, 0.06 * top, 0.5 * top))
 

@@ -17,6 +17,7 @@ from medcolor.tissue.regions import (
     Mask,
     closed,
     edge_connected,
+    grow,
     opened,
     pixel_mm,
     reduced,
@@ -46,7 +47,10 @@ def build(scan: Scan) -> TableModel:
     room = edge_connected((gray < (means[0] + means[1]) / 2) & field)
     around = _surroundings(gray, field & ~room, _AROUND_MM / mm)
     codes = field.astype(np.uint8)
-    lung, lung_edge = _lungs(gray, field & ~room)
+    lung, lung_edge = _lungs(gray, field & ~room, room)
+    rest = sample(gray[field & ~room & ~lung], 300_000).astype(np.float64)
+    if rest.size > 64:
+        means = np.array([min(means[0], rest.min()), *levels(rest, 2).means])
     codes[lung] = LUNG
     codes[_metal(gray, field, mm)] = METAL
     tables = _tables(means, lung_edge)
@@ -75,7 +79,8 @@ def bilinear(small: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.f
         part = (at - first).astype(np.float32).reshape((-1, 1) if axis == 1 else (-1,))
         a, b = np.take(out, first, axis=axis), np.take(out, np.minimum(first + 1, have - 1), axis=axis)
         out = a + (b - a) * part
-    return out
+    stretched: NDArray[np.float32] = out.astype(np.float32, copy=False)
+    return stretched
 
 
 def _range(small: NDArray[np.float32]) -> tuple[float, float]:
@@ -132,10 +137,11 @@ def _surroundings(gray: NDArray[np.float32], field: Mask, sigma: float) -> NDArr
     sigma = float(np.clip(sigma, 1.0, max(gray.shape[1:]) / 6))
     weight = ndimage.gaussian_filter(field.astype(np.float32), (0, sigma, sigma), truncate=2.5)
     total = ndimage.gaussian_filter(gray * field, (0, sigma, sigma), truncate=2.5)
-    return total / np.maximum(weight, 1e-6)
+    around: NDArray[np.float32] = (total / np.maximum(weight, 1e-6)).astype(np.float32)
+    return around
 
 
-def _lungs(gray: NDArray[np.float32], body: Mask) -> tuple[Mask, float]:
+def _lungs(gray: NDArray[np.float32], body: Mask, room: Mask) -> tuple[Mask, float]:
     """Return large dark parts enclosed by brighter body, closed over the ribs, and the gray that bounds them."""
     from scipy import ndimage
 
@@ -144,23 +150,30 @@ def _lungs(gray: NDArray[np.float32], body: Mask) -> tuple[Mask, float]:
     if values.size < 64 or np.ptp(values) < 1e-3:
         return none, 0.5
     edge = otsu(values)
-    for plane, mask, lung in zip(gray, body, none, strict=True):
+    for plane, mask, air, lung in zip(gray, body, room, none, strict=True):
         side = max(plane.shape)
-        dark = opened((ndimage.uniform_filter(plane, 3) < edge) & mask, side / 60)
-        labels, n = ndimage.label(dark)
-        for label, box in enumerate(ndimage.find_objects(labels), start=1):
-            own = labels[box] == label
-            padded = np.pad(own, 1)
-            outline = int((padded & ~ndimage.binary_erosion(padded)).sum())
-            cut = sum(int(v.sum()) for v in _sides(labels == label))
-            if own.sum() > 0.015 * plane.size and cut < 0.12 * outline:
-                lung[box] |= own
+        smooth = ndimage.uniform_filter(plane, 3)
+        beyond = np.pad(grow(air, 2), 1, constant_values=True)  # room air and the edge of the image
+        for bound in np.linspace(edge, 0.5 * edge, 7):  # a lung may hang together with a dark shoulder at first
+            lung |= _enclosed(opened((smooth < bound) & mask & ~lung, side / 60), beyond, 0.015 * plane.size)
         lung[:] = closed(lung, side / 50) & mask
     return none, edge
 
 
-def _sides(mask: Mask) -> tuple[Mask, Mask, Mask, Mask]:
-    return mask[0], mask[-1], mask[:, 0], mask[:, -1]
+def _enclosed(dark: Mask, beyond: Mask, least: float) -> Mask:
+    """Return the parts of at least ``least`` pixels whose outline hardly touches ``beyond`` (padded by 1)."""
+    from scipy import ndimage
+
+    labels, n = ndimage.label(np.pad(dark, 1))
+    keep = np.bincount(labels.ravel(), minlength=n + 1) >= least
+    keep[0] = False
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if keep[label]:
+            wide = tuple(slice(b.start - 1, b.stop + 1) for b in box)
+            own = labels[wide] == label
+            rim = (own & ~ndimage.binary_erosion(own)) | (ndimage.binary_dilation(own) & ~own)
+            keep[label] = bool(np.mean(beyond[wide][rim]) < 0.08)
+    return keep[labels][1:-1, 1:-1]
 
 
 def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
@@ -170,7 +183,7 @@ def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
     bright = (gray > 0.97) & field
     out = np.zeros(gray.shape, dtype=bool)
     for plane, candidates, metal in zip(gray, bright, out, strict=True):
-        labels, n = ndimage.label(candidates)
+        labels, _ = ndimage.label(candidates)
         darkest = ndimage.minimum_filter(plane, 2 * max(1, round(2 / mm)) + 1)
         for label, box in enumerate(ndimage.find_objects(labels), start=1):
             own = labels[box] == label
