@@ -123,6 +123,13 @@ def unzip(source: Path, target: Path, wanted: int, limits: Limits = DEFAULT_LIMI
                     f"The zip file has {len(members)} members, at most {limits.members} are read.",
                     "Unpack it and pass the folders one by one.",
                 )
+            if any(_leaves(info.filename) for info in members):
+                raise ReadError(
+                    source,
+                    ReadCode.UNSAFE_PATH,
+                    "A member of the zip file is named to be unpacked outside of its folder.",
+                    "Do not unpack it; ask where it came from.",
+                )
             total = 0
             for number, info in enumerate(members, start=1):
                 if info.flag_bits & 1:
@@ -140,6 +147,12 @@ def unzip(source: Path, target: Path, wanted: int, limits: Limits = DEFAULT_LIMI
         raise ReadError(source, ReadCode.CORRUPT, "The zip file is damaged, or packed in a way not known here.") from (
             error
         )
+
+
+def _leaves(name: str) -> bool:
+    """Whether a member's name points out of the archive; it is not used, but an honest archive has no such name."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or parts[0] == "" or parts[0].endswith(":")
 
 
 def _pour(

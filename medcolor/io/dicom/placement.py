@@ -20,6 +20,7 @@ from medcolor.scan import Finding, KAxis, Severity, family
 
 EXACT_MM = 1e-3  # positions this close to one affine are taken as on it
 ROUNDED = 0.01  # up to this share of a slice spacing, positions are rounded and not uneven
+UNEVEN = 0.05  # up to this share, one grid is still right for most uses (a PET bed overlap), and the error is named
 _TILT_DEGREES = 0.05
 _OBLIQUE = 1e-3  # direction cosines
 _NAMED = 5  # places named in one finding
@@ -49,16 +50,27 @@ def place(stack: Stack) -> tuple[Geometry, list[Finding]]:
 def _unplaced(stack: Stack, shape: tuple[int, int, int]) -> tuple[Geometry, list[Finding]]:
     first = stack.frames[0]
     modality = header.text(first.header, "Modality").upper()
-    findings = []
+    findings = _damage(first)
     if family(modality) in {"CT", "MR", "PT"} and stack.k_axis is KAxis.SPACE:
         order = "; slices are in the order of their numbers" if shape[2] > 1 else ""
         findings.append(Finding("no-position", f"The file gives no usable position in the patient{order}."))
     if first.spacing is None:
         findings.append(Finding("no-spacing", "The file gives no pixel size; distances are in pixels.", Severity.NOTE))
         return Geometry.from_spacing(shape, (1.0, _aspect(first.header), 1.0), Space.PIXEL), findings
-    between = _thickness(first) if stack.k_axis is KAxis.SPACE else 1.0
-    spacing = (first.spacing[1], first.spacing[0], between)
-    return Geometry.from_spacing(shape, spacing, Space.DETECTOR), findings
+    between = _said_thickness(first) if stack.k_axis is KAxis.SPACE else None
+    return Geometry.from_spacing(shape, (first.spacing[1], first.spacing[0], between or 1.0), Space.DETECTOR), findings
+
+
+def _damage(frame: Frame) -> list[Finding]:
+    """Report attributes of place that are there and cannot be used."""
+    findings = []
+    mosaic = "MOSAIC" in image_type(frame.header)
+    if frame.orientation is None and not mosaic and header.values(frame.header, "ImageOrientationPatient"):
+        text = "Image Orientation (Patient) is no pair of directions at a right angle; it is not used."
+        findings.append(Finding("bad-plane", text))
+    if frame.spacing is None and header.values(frame.header, "PixelSpacing"):
+        findings.append(Finding("bad-spacing", "Pixel Spacing is no pair of positive numbers; it is not used."))
+    return findings
 
 
 def _aspect(ds: Any) -> float:
@@ -68,14 +80,14 @@ def _aspect(ds: Any) -> float:
     return ratio[0] / ratio[1] if usable else 1.0
 
 
-def _thickness(frame: Frame) -> float:
-    """Return what the header says of the distance between slices; one pixel where it is silent."""
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+def _said_thickness(frame: Frame, *keywords: str) -> float | None:
+    """Return what the header says of the distance between slices, or of their thickness."""
+    for keyword in keywords or ("SpacingBetweenSlices", "SliceThickness"):
         for item in frame.macro("PixelMeasuresSequence"):
             found = header.number(item, keyword)
             if found is not None and np.isfinite(found) and abs(found) > 0:
                 return abs(found)
-    return min(frame.spacing) if frame.spacing else 1.0
+    return None
 
 
 # -- with positions --------------------------------------------------------------------------------------------------
@@ -95,11 +107,10 @@ def _affine(stack: Stack) -> tuple[NDArray[np.float64], list[Finding]]:
     step = normal * _single_step(first)
     if len(frames) > 1 and stack.k_axis is KAxis.SPACE:
         step = (positions[-1] - positions[0]) / (len(frames) - 1)
-        findings += _spacing_findings(frames, distance)
-        if findings:  # a gap must not stretch the rest of the grid
-            step *= float(np.median(np.diff(distance))) / ((distance[-1] - distance[0]) / (len(frames) - 1))
-        else:
-            findings += _fit_findings(frames, positions, step, float(distance[-1] - distance[0]) / (len(frames) - 1))
+        even = float(distance[-1] - distance[0]) / (len(frames) - 1)
+        findings += _spacing_findings(frames, distance, _off_grid(frames, positions, step))
+        if any(finding.severity is Severity.IRREGULAR for finding in findings):
+            step *= float(np.median(np.diff(distance))) / even  # a gap must not stretch the rest of the grid
         findings += _tilt_findings(step, normal)
     findings += _oblique_findings(row, column)
     affine = np.eye(4)
@@ -111,33 +122,41 @@ def _affine(stack: Stack) -> tuple[NDArray[np.float64], list[Finding]]:
 
 
 def _single_step(frame: Frame) -> float:
-    """Return the extent along k of a lone slice: its thickness."""
-    for item in frame.macro("PixelMeasuresSequence"):
-        found = header.number(item, "SliceThickness")
-        if found is not None and np.isfinite(found) and found > 0:
-            return found
-    return _thickness(frame)
+    """Return the extent along k of a lone slice: its thickness, one pixel where the header is silent."""
+    return _said_thickness(frame, "SliceThickness", "SpacingBetweenSlices") or min(frame.spacing or (1.0,))
 
 
-def _spacing_findings(frames: list[Frame], distance: NDArray[np.float64]) -> list[Finding]:
-    """Find missing slices, then spacing that changes for another reason."""
+def _spacing_findings(frames: list[Frame], distance: NDArray[np.float64], off: NDArray[np.float64]) -> list[Finding]:
+    """Find missing slices, spacing that changes for another reason, and slices beside the line of the others."""
     gaps = np.diff(distance)
     usual = float(np.median(gaps))
-    uneven = np.abs(gaps - usual) > max(EXACT_MM, ROUNDED * usual)
-    if not uneven.any():
-        return []
     times = gaps / usual
-    missing = uneven & (np.rint(times) >= 2) & (np.abs(times - np.rint(times)) < 0.05)
+    uneven = np.abs(times - 1) > ROUNDED
+    missing = uneven & (np.rint(times) >= 2) & (np.abs(times - np.rint(times)) < UNEVEN)
     findings = []
     if missing.any():
         findings.append(_gap_finding(frames, np.rint(times).astype(int) - 1, missing, usual))
     if (uneven & ~missing).any():
-        k = int(np.flatnonzero(uneven & ~missing)[0])
-        where = f"between {place_name(frames[k])} and {place_name(frames[k + 1])}"
-        kept = gaps[~missing]
-        text = f"Slice spacing varies from {kept.min():.4g} to {kept.max():.4g} mm, first {where}."
-        findings.append(Finding("nonuniform-spacing", text, Severity.IRREGULAR))
+        findings.append(_uneven_finding(frames, gaps, uneven & ~missing, missing, float(off.max())))
+    if not findings and off.max() > EXACT_MM:
+        findings.append(_fit_finding(frames, off, usual))
     return findings
+
+
+def _uneven_finding(
+    frames: list[Frame], gaps: NDArray[np.float64], uneven: NDArray[np.bool_], missing: NDArray[np.bool_], off: float
+) -> Finding:
+    usual = float(np.median(gaps))
+    k = int(np.flatnonzero(uneven)[0])
+    low, high = float(gaps[~missing].min()), float(gaps[~missing].max())
+    text = (
+        f"Slice spacing varies from {low:.4g} to {high:.4g} mm, first between {place_name(frames[k])} and "
+        f"{place_name(frames[k + 1])}"
+    )
+    slight = not missing.any() and max(usual - low, high - usual, off) <= UNEVEN * usual
+    if slight:
+        return Finding("nonuniform-spacing", f"{text}; slices lie up to {off:.2g} mm from an even grid.")
+    return Finding("nonuniform-spacing", f"{text}.", Severity.IRREGULAR)
 
 
 def _gap_finding(frames: list[Frame], count: NDArray[Any], missing: NDArray[np.bool_], usual: float) -> Finding:
@@ -150,25 +169,24 @@ def _gap_finding(frames: list[Frame], count: NDArray[Any], missing: NDArray[np.b
     return Finding("gap", f"{text} (spacing {usual:.4g} mm elsewhere).", Severity.IRREGULAR)
 
 
-def _fit_findings(
-    frames: list[Frame], positions: NDArray[np.float64], step: NDArray[np.float64], spacing: float
-) -> list[Finding]:
-    """Compare where each slice is, corners included, with where one affine puts it."""
-    expected = positions[0] + np.arange(len(frames))[:, None] * step
-    off = np.linalg.norm(positions - expected, axis=1)
-    turn = np.abs(np.array([f.orientation for f in frames]) - np.array(frames[0].orientation)).reshape(-1, 2, 3)
+def _off_grid(frames: list[Frame], positions: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far, in mm, the worst corner of each slice is from where one affine puts it."""
+    off = np.linalg.norm(positions - positions[0] - np.arange(len(frames))[:, None] * step, axis=1)
+    turn = (np.array([f.orientation for f in frames]) - np.array(frames[0].orientation)).reshape(-1, 2, 3)
     rows, columns, _ = frames[0].size
     between_rows, between_columns = frames[0].spacing or (1.0, 1.0)
     extent = np.array([columns * between_columns, rows * between_rows])
-    off = off + (np.linalg.norm(turn, axis=2) * extent).sum(axis=1)
+    return np.asarray(off + (np.linalg.norm(turn, axis=2) * extent).sum(axis=1))
+
+
+def _fit_finding(frames: list[Frame], off: NDArray[np.float64], usual: float) -> Finding:
     worst = int(off.argmax())
-    if off[worst] <= EXACT_MM:
-        return []
-    if off[worst] <= ROUNDED * spacing:
-        text = f"Slice positions are rounded: up to {off[worst]:.2g} mm from an even grid (spacing {spacing:.4g} mm)."
-        return [Finding("rounded-positions", text, Severity.NOTE)]
+    if off[worst] <= ROUNDED * usual:
+        text = f"Slice positions are rounded: up to {off[worst]:.2g} mm from an even grid (spacing {usual:.4g} mm)."
+        return Finding("rounded-positions", text, Severity.NOTE)
     text = f"The slice at {place_name(frames[worst])} lies {off[worst]:.3g} mm off the line of the others."
-    return [Finding("shifted-slices", text, Severity.IRREGULAR)]
+    severity = Severity.WARNING if off[worst] <= UNEVEN * usual else Severity.IRREGULAR
+    return Finding("shifted-slices", text, severity)
 
 
 def _tilt_findings(step: NDArray[np.float64], normal: NDArray[np.float64]) -> list[Finding]:

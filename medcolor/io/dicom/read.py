@@ -13,9 +13,11 @@ from medcolor.errors import MedcolorWarning, ReadError
 from medcolor.io.dicom import header
 from medcolor.io.dicom.files import Collection, collect
 from medcolor.io.dicom.parse import Instance, drop_bulk, parse, quiet_pydicom
-from medcolor.io.dicom.series import Candidate, candidates_of, choose
+from medcolor.io.dicom.series import Candidate, candidates_of, choose, list_dicom
 from medcolor.io.dicom.values import PixelBlock, read_frames
-from medcolor.scan import Finding, KAxis, Scan, Severity, Source, from_slices
+from medcolor.scan import Finding, KAxis, Scan, Source, from_slices
+
+__all__ = ["list_dicom", "read_dicom"]
 
 _FACT_TEXTS = (
     "BodyPartExamined",
@@ -26,7 +28,7 @@ _FACT_TEXTS = (
 )
 _FACT_LISTS = ("PatientOrientation", "ImageType")
 _FACT_NUMBERS = ("FrameTime", "CineRate", "SeriesNumber", "SliceThickness")
-_ALOUD = frozenset({"mosaic", "undecodable-slices", "conflicting-instance", "unreadable-files"})
+_ALOUD = frozenset({"mosaic", "unreadable-files"})  # said even to those who read no audit
 
 
 def read_dicom(path: Path | str, series: str | int | None = None, modality: str | None = None) -> Scan:
@@ -58,8 +60,8 @@ def read_dicom(path: Path | str, series: str | int | None = None, modality: str 
     Warns
     -----
     MedcolorWarning
-        No modality in the file; one file of several stacks, of which the first was read; positions that do not fit
-        one grid; slices left out because they are damaged.
+        No modality in the file; one file of several stacks, of which the first was read; a mosaic; files left out
+        because they are damaged.
     """
     path = Path(path)
     with quiet_pydicom(), collect(path, pixels=True) as found:
@@ -70,7 +72,7 @@ def read_dicom(path: Path | str, series: str | int | None = None, modality: str 
         block, chosen = _decode(found, chosen, code)
         scan = _scan(chosen, block, code, [*said, *findings])
         for finding in scan.audit:
-            if finding.code in _ALOUD or finding.severity is Severity.IRREGULAR or finding in (*said, *findings):
+            if finding.code in _ALOUD or finding in (*said, *findings):
                 warnings.warn(f"{path}: {finding.message}", MedcolorWarning, stacklevel=3)
         return scan
 
@@ -116,7 +118,7 @@ def _decode(found: Collection, chosen: Candidate, modality: str) -> tuple[PixelB
         raise first
     what = "1 file of this stack is" if len(bad) == 1 else f"{len(bad)} files of this stack are"
     text = f"{what} damaged and left out; the first: {first.reason} [{first.code}]"
-    again[0].audit.append(Finding("undecodable-slices", text))
+    again[0].audit.append(Finding("unreadable-files", text))
     return _read_frames(again[0], modality), again[0]
 
 

@@ -19,6 +19,7 @@ from medcolor.io.dicom.stacks import Stack, stacks_of
 from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, Severity
 
+_NO_UID = "no-series-uid"  # files without one are taken together; stacks part what does not belong together
 _NO_SCAN_MODALITIES = frozenset({"SEG", "RTDOSE", "RTIMAGE", "SM"})
 _NO_SCAN_CLASSES = {  # objects with pixels that are not a picture of the patient in gray
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -159,7 +160,7 @@ def candidates_of(found: Collection) -> list[Candidate]:
         notes.append(Finding("other-objects", text, Severity.NOTE))
     by_series: dict[str, list[Instance]] = defaultdict(list)
     for instance in images:
-        by_series[header.text(instance.header, "SeriesInstanceUID") or f"file-{len(by_series) + 1}"].append(instance)
+        by_series[header.text(instance.header, "SeriesInstanceUID") or _NO_UID].append(instance)
     ordered = sorted(by_series.items(), key=lambda item: (_series_number(item[1]), item[0]))
     return [candidate for uid, members in ordered for candidate in _series(uid, members, notes)]
 

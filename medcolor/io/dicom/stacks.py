@@ -49,10 +49,23 @@ def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
     stacks: list[Stack] = []
     for (placed, _), members in classes.items():
         found = _placed(members) if placed else _unplaced(members)
+        for stack in found:
+            stack.findings.extend(notes)
+            if len(classes) > 1:
+                stack.label = ", ".join(filter(None, [_class_label(members[0], placed=placed), stack.label]))
         stacks.extend(found)
-    for stack in stacks:
-        stack.findings.extend(notes)
     return stacks
+
+
+def _class_label(frame: Frame, *, placed: bool) -> str:
+    """Name what the frames of a class share: the plane they lie in, or their size."""
+    rows, columns, _ = frame.size
+    if not placed:
+        return f"{columns} x {rows}, no position"
+    row, column = np.array(frame.orientation).reshape(2, 3)
+    normal = np.abs(np.cross(row, column))
+    oblique = "" if normal.max() > 0.999 else "oblique "
+    return f"{oblique}{('sagittal', 'coronal', 'axial')[int(normal.argmax())]} {columns} x {rows}"
 
 
 def _classes(frames: Sequence[Frame]) -> dict[tuple[bool, Hashable], list[Frame]]:
