@@ -22,7 +22,7 @@ _CLASSES = {
 def image(
     pixels: np.ndarray | bytes, *, modality: str = "MR", syntax: str = ExplicitVRLittleEndian, **attributes: Any
 ) -> Dataset:
-    """Build an image: pixels (rows, columns), (frames, rows, columns) or (..., 3), attributes by keyword (None deletes)."""
+    """Build an image of (rows, columns), (frames, rows, columns) or (..., 3); attributes by keyword, None deletes."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = syntax

@@ -195,7 +195,8 @@ def _scan_start(slices: Sequence[Any], dose: Dose, notes: list[Note]) -> datetim
         )
     )
     computed = [t for t in (_reference_time(ds, dose) for ds in slices) if t is not None]
-    if computed and abs(min(computed) - earliest) > _DISAGREEMENT:
+    per_frame = len(set(acquired)) > 1 or len(set(computed)) <= 1  # GE repeats the start of the scan in every slice
+    if computed and per_frame and abs(min(computed) - earliest) > _DISAGREEMENT:
         minutes = (earliest - min(computed)).total_seconds() / 60
         error = 100 * (2 ** (minutes * 60 / dose.half_life) - 1)
         notes.append(
