@@ -145,7 +145,8 @@ def compensate(
     As in Kuhn 2008, colours are joined by springs whose rest length is the difference normal vision sees, and a colour
     is the heavier the less the deficiency changes it. As in Zhu 2022, contrast at the given *degree* is weighed
     against naturalness. Springs between consecutive classes pull ten times stronger, and no spring pushes colours
-    together. Colours are chosen from a grid, class by class until nothing moves: no randomness. Of several weights,
+    together. Colours are chosen from a grid, class by class until nothing moves: no randomness.
+    Classes at exactly (0, 0) stay gray. Of several weights,
     the most natural one wins that gives the deficient eye the separability that normal vision had (but 12 to 25);
     if none does, the one with the largest.
 
@@ -199,6 +200,7 @@ class _Search:
         model: Model,
     ) -> None:
         self.count = len(wanted)
+        self.movable = np.flatnonzero(wanted.any(axis=1)).tolist()  # gray says: no colour here, to every eye
         self.choices = np.concatenate([wanted, _grid(lightness)])
         self.seen = _seen(self.choices, lightness, deficiency, severity, model)
         normal = _seen(self.choices, lightness, None, 0.0, model)
@@ -221,7 +223,7 @@ class _Search:
         )  # (K, levels, choices): to each class's colour
         for _ in range(_SWEEPS):
             before = chosen.copy()
-            for k in range(self.count):
+            for k in self.movable:
                 short = np.maximum(self.rest[:, k].T[:, :, None] - distance, 0)
                 stress = self.pull[k] @ (short**2).mean(axis=1)
                 # Rounded, so that the last bits of a machine do not choose between equals.
