@@ -160,7 +160,7 @@ def _require_something(found: Collection) -> None:
     if found.instances:
         return
     if found.refusals:
-        raise found.refusals[0]
+        return  # candidates_of says why none of them is a scan
     if found.missing:
         raise ReadError(
             found.path,

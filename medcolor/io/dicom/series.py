@@ -152,7 +152,7 @@ def candidates_of(found: Collection) -> list[Candidate]:
         else:
             refused.append(error)
     if not images:
-        raise (refused or others)[0]
+        raise _nothing(found, [*refused, *others])
     found.refusals = refused
     notes = list(found.findings())
     if others:
@@ -163,6 +163,15 @@ def candidates_of(found: Collection) -> list[Candidate]:
         by_series[header.text(instance.header, "SeriesInstanceUID") or _NO_UID].append(instance)
     ordered = sorted(by_series.items(), key=lambda item: (_series_number(item[1]), item[0]))
     return [candidate for uid, members in ordered for candidate in _series(uid, members, notes)]
+
+
+def _nothing(found: Collection, errors: list[ReadError]) -> ReadError:
+    """Return the refusal of a path that holds no image: the file's own, or one about the whole collection."""
+    first = errors[0]
+    if found.single:
+        return first
+    text = f"None of the {len(errors)} DICOM files in it is a scan; the first: {first.reason}"
+    return ReadError(found.path, first.code, text, first.remedy)
 
 
 def _series_number(members: Sequence[Instance]) -> float:
