@@ -1,11 +1,12 @@
 """Traps for readers: files and folders with one right answer each, made on demand."""
 
-from medcolor.phantom.traps import contents, ct_geometry, ct_values, hostile, mr, projections, pt, ultrasound
+from medcolor.phantom.traps import contents, ct_geometry, ct_values, encodings, hostile, mr, projections, pt, ultrasound
 from medcolor.phantom.traps.table import CANARY, Expect, Trap
 
 TRAPS: tuple[Trap, ...] = (
     *ct_geometry.TRAPS,
     *ct_values.TRAPS,
+    *encodings.TRAPS,
     *mr.TRAPS,
     *pt.TRAPS,
     *projections.TRAPS,

@@ -128,7 +128,7 @@ def _overlay(dataset: Dataset, _: int) -> None:
 
 
 def _nine_bytes(dataset: Dataset) -> None:
-    modules.pixels(dataset, np.arange(0, 180, 20, np.uint8).reshape(3, 3))
+    modules.pixels(dataset, (20 * np.arange(9)).astype(np.uint8).reshape(3, 3))
     dataset.RescaleIntercept = "0"
 
 

@@ -225,7 +225,7 @@ def _huge(**attributes: Any) -> Callable[[Path], Path]:
 
 
 TRAPS = (
-    Trap("file-of-no-bytes", raw("empty.dcm", b""), refused(ReadCode.NOT_AN_IMAGE_FILE, ReadCode.TRUNCATED)),
+    Trap("file-of-no-bytes", raw("empty.dcm", b""), refused(ReadCode.EMPTY, ReadCode.TRUNCATED)),
     Trap("file-of-text", raw("notes.dcm", b"CANARY^PHI wrote this. " * 40), refused(ReadCode.NOT_AN_IMAGE_FILE)),
     Trap("file-preamble-alone", raw("pre.dcm", bytes(128) + b"DICM"), refused(), "any typed reason"),
     Trap("file-that-is-not-there", lambda folder: folder / "nowhere.dcm", Expect(error=FileNotFoundError)),
@@ -280,7 +280,8 @@ TRAPS = (
         "folder-with-one-damaged-file",
         _with_damaged,
         Expect(
-            voxels=np.delete(TWENTY.voxels, 4, axis=2), irregular=True, findings=["unreadable-files", "gap"],
+            voxels=np.delete(TWENTY.voxels, 4, axis=2), irregular=True, warns=True,
+            findings=["unreadable-files", "gap"],
         ),
         "the rest is read; that one is missing is said, and where",
     ),
@@ -293,7 +294,7 @@ TRAPS = (
     Trap(
         "plane-spacing-0",
         one(PLAIN, setting(PixelSpacing=[0, 0])),
-        Expect(voxels=PLAIN.voxels[:, :, :1], space=Space.PIXEL, findings=["bad-spacing"]),
+        Expect(voxels=PLAIN.voxels[:, :, :1], space=Space.PIXEL, findings=["no-spacing"]),
         "no size",
     ),
     Trap("rows-of-slices-without-position", edited(PLAIN, setting(ImagePositionPatient=None)),

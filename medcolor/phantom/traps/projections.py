@@ -100,7 +100,10 @@ TRAPS = (
         refused(ReadCode.FOR_PROCESSING),
         "the storage class says it too",
     ),
-    Trap("dx-for-processing", one(DX, _processing("DX")), refused(ReadCode.FOR_PROCESSING), "as in mammography"),
+    Trap(
+        "dx-for-processing", one(DX, _processing("DX")), Expect(voxels=DX.voxels, findings=["for-processing"]),
+        "readable, unlike raw mammograms, but it is said",
+    ),
     *[_mammogram(side, view) for side in "LR" for view in ("CC", "MLO")],
     Trap(
         "mg-monochrome1", one(_LEFT, _inverted), Expect(voxels=MG.voxels, inverted=True),

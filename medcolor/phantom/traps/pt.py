@@ -57,7 +57,7 @@ def suv(values: Any = SUV, units: str = "SUVbw", **more: Any) -> Expect:
 
 def without_suv(**more: Any) -> Expect:
     """Return: activity as stored, and the reason why it is no SUV."""
-    return suv(BQML, "Bq/ml", findings=["suv-unavailable"], **more)
+    return suv(BQML, "Bq/ml", findings=["suv-not-computed"], **more)
 
 
 def philips(**factors: str) -> Callable[[Dataset, int], None]:
@@ -132,7 +132,7 @@ TRAPS = (
         "a factor of 0 says there is none",
     ),
     Trap(
-        "pt-counts-without-factor", pet(philips()), suv(BQML, "counts", findings=["suv-unavailable"]),
+        "pt-counts-without-factor", pet(philips()), suv(BQML, "counts", findings=["suv-not-computed"]),
         "nothing to be done",
     ),
     Trap(
@@ -145,7 +145,11 @@ TRAPS = (
     Trap("pt-missing-half-life", pet(dose(RadionuclideHalfLife=None)), without_suv()),
     Trap("pt-missing-injection-time", pet(dose(RadiopharmaceuticalStartTime=None)), without_suv()),
     Trap("pt-missing-sequence", pet(setting(RadiopharmaceuticalInformationSequence=None)), without_suv()),
-    Trap("pt-not-decay-corrected", pet(setting(DecayCorrection="NONE", CorrectedImage=["ATTN"])), without_suv()),
+    Trap(
+        # mean activity of the 120 s frame is met 59.8845 s after its start, where 2^(-59.8845/3600) of the dose is left
+        "pt-not-decay-corrected", pet(setting(DecayCorrection="NONE", CorrectedImage=["ATTN"])), suv(SUV * 1.0115970),
+        "activity and dose are compared at the time of the frame",
+    ),
     Trap("pt-not-attenuation-corrected", pet(setting(CorrectedImage=["DECY"])), without_suv(), "QIBA asks for both"),
     Trap(
         "pt-past-midnight", pet(_midnight), suv(),
