@@ -70,3 +70,15 @@ def colored_file(path: Path | str, *, k_axis: KAxis = KAxis.SPACE) -> ColorScan:
         geometry = Geometry.from_lps(shape, affine)
     scan = Scan(np.zeros(shape, np.uint8), geometry, modality, k_axis=k_axis)
     return with_source(scan, header_source([header]))
+
+
+def edited(colored: ColorScan, **attributes: Any) -> ColorScan:
+    """Change the source headers; None deletes."""
+    for header in colored.source.headers:
+        for keyword, value in attributes.items():
+            if value is None:
+                if keyword in header:
+                    delattr(header, keyword)
+            else:
+                setattr(header, keyword, value)
+    return colored

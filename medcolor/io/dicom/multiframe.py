@@ -112,7 +112,8 @@ def _functional_groups(out: Dataset, colored: ColorScan, planes: Sequence[Plane]
 
     measures, orientation, shared = Dataset(), Dataset(), Dataset()
     measures.PixelSpacing = list(planes[0].spacing)
-    measures.SliceThickness = planes[0].thickness or None
+    if planes[0].thickness:
+        measures.SliceThickness = planes[0].thickness
     gaps = np.diff([plane.location for plane in planes])
     if len(gaps) and colored.k_axis is KAxis.SPACE and np.ptp(gaps) <= 1e-3 and abs(gaps[0]) > 1e-3:
         measures.SpacingBetweenSlices = decimal(round(abs(float(gaps.mean())), 6))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,6 +23,7 @@ from medcolor.io.atomic import atomic_files
 from medcolor.io.dicom.attributes import LABEL, shared_attributes
 from medcolor.io.dicom.identity import copy_present
 from medcolor.io.dicom.multiframe import add_frames, frame_limit, suit_multiframe
+from medcolor.io.dicom.parse import quiet_pydicom
 from medcolor.io.dicom.planes import Plane, slice_planes
 from medcolor.io.dicom.references import reference_sources
 from medcolor.io.dicom.strip import label_strip
@@ -100,9 +100,7 @@ def write_dicom(
     GeometryError
         A grid that DICOM cannot express.
     """
-    with warnings.catch_warnings():
-        # pydicom quotes odd values of the source in its warnings, and those may name a patient
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():  # its warnings quote odd values of the source, and those may name a patient
         series = _prepare(
             colored,
             multi=layout == "multiframe" or _always_multi(colored),
