@@ -1,6 +1,17 @@
 """Traps for readers: files and folders with one right answer each, made on demand."""
 
-from medcolor.phantom.traps import contents, ct_geometry, ct_values, encodings, hostile, mr, projections, pt, ultrasound
+from medcolor.phantom.traps import (
+    contents,
+    ct_geometry,
+    ct_values,
+    encodings,
+    everyday,
+    hostile,
+    mr,
+    projections,
+    pt,
+    ultrasound,
+)
 from medcolor.phantom.traps.table import CANARY, Expect, Trap
 
 TRAPS: tuple[Trap, ...] = (
@@ -13,6 +24,7 @@ TRAPS: tuple[Trap, ...] = (
     *ultrasound.TRAPS,
     *contents.TRAPS,
     *hostile.TRAPS,
+    *everyday.TRAPS,
 )
 
 __all__ = ["CANARY", "TRAPS", "Expect", "Trap"]

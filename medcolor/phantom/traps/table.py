@@ -122,15 +122,13 @@ def ladder(
     """Return a small scan whose value at (i, j, k) is start + step * (i + ni * (j + nj * k))."""
     ni, nj, nk = shape
     block = (start + step * np.arange(ni * nj * nk, dtype=np.int64)).reshape(nk, nj, ni)
-    dtype = np.int16 if start < 0 or modality == "CT" else np.uint16
-    if modality == "US":
-        dtype = np.uint8
+    kind = "u1" if modality == "US" else "i2" if start < 0 or modality == "CT" else "u2"
     if geometry is None and modality in {"CT", "MR", "PT", "OT"}:
         geometry = axial(shape)
     elif geometry is None:
         geometry = Geometry.from_spacing(shape, (2.0, 3.0, 1.0), Space.DETECTOR)
     units = "HU" if modality == "CT" else "arbitrary"
-    return Scan(from_slices(block.astype(dtype)), geometry, modality, units=units, **fields)
+    return Scan(from_slices(block.astype(kind)), geometry, modality, units=units, **fields)
 
 
 def axial(shape: tuple[int, int, int], spacing: tuple[float, float, float] = (2.0, 3.0, 5.0)) -> Geometry:
