@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medcolor.errors import ModalityError
 from medcolor.scan import Scan
-from medcolor.tissue.ct_regions import Region, find_regions
+from medcolor.tissue.ct_regions import Region, find_regions, noise_hu
 from medcolor.tissue.model import CLASSES, TableModel, bin_values, binned, step, table, values_of
 from medcolor.tissue.regions import region_lookup
 
@@ -35,7 +35,9 @@ def build(scan: Scan) -> TableModel:
             "(its rescale slope and intercept give HU); for a picture of a CT use a lut: colorizer."
         )
     codes, factor = find_regions(scan)
-    passes = 1 + int(np.searchsorted(NOISE_STEPS, _noise(scan)))
+    some = np.unique(np.linspace(0, scan.shape[2] - 1, min(scan.shape[2], 5)).astype(int))
+    noise = noise_hu(np.concatenate([values_of(scan, slice(k, k + 1)) for k in some]))
+    passes = 1 + int(np.searchsorted(NOISE_STEPS, noise))
 
     def bins(block: slice) -> NDArray[np.uint16]:
         hu = np.clip(values_of(scan, block), LOW, HIGH)
@@ -64,20 +66,6 @@ def smoothed(hu: NDArray[np.float32]) -> NDArray[np.float32]:
     total /= count
     total += hu
     return total
-
-
-def _noise(scan: Scan) -> float:
-    """Estimate the noise in HU: median absolute second difference in soft parts of a few slices."""
-    nk = scan.shape[2]
-    found = []
-    for k in np.unique(np.linspace(0, nk - 1, min(nk, 5)).astype(int)):
-        hu = values_of(scan, slice(k, k + 1))[0]
-        if hu.shape[1] < 3:
-            return 0.0
-        bend = hu[:, 1:-1] - (hu[:, :-2] + hu[:, 2:]) / 2
-        found.append(bend[(hu[:, 1:-1] > -150) & (hu[:, 1:-1] < 150)])
-    bends = np.abs(np.concatenate(found))
-    return float(np.median(bends)) * 1.4826 / 1.5**0.5 if bends.size else 0.0
 
 
 def _tables() -> NDArray[np.float32]:

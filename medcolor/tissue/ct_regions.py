@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +52,23 @@ def find_regions(scan: Scan) -> tuple[NDArray[np.uint8], int]:
     hu = np.clip(reduced(scan, factor), -1024, 3071).astype(np.int16)
     body = _body(hu, _no_image(scan, factor), mm)
     lung, gas = _air_inside(hu, body, mm, slice_mm=scan.geometry.spacing[2])
+    noise = noise_hu(hu)
     codes = np.full(hu.shape, Region.BODY, dtype=np.uint8)
     for k in range(hu.shape[0]):
-        _inside(codes[k], hu[k], body[k], lung[k], gas[k], mm)
+        _inside(codes[k], hu[k], body[k], lung[k], gas[k], mm, noise)
     return codes, factor
+
+
+def noise_hu(hu: NDArray[Any]) -> float:
+    """Estimate the noise of slices (n, nj, ni) in HU: median absolute second difference in soft parts."""
+    if hu.shape[2] < 3:
+        return 0.0
+    found = []
+    for plane in hu[np.unique(np.linspace(0, len(hu) - 1, min(len(hu), 5)).astype(int))].astype(np.float32):
+        bend = plane[:, 1:-1] - (plane[:, :-2] + plane[:, 2:]) / 2
+        found.append(bend[abs(plane[:, 1:-1]) < 150])
+    bends = np.abs(np.concatenate(found))
+    return float(np.median(bends)) * 1.4826 / 1.5**0.5 if bends.size else 0.0
 
 
 def _no_image(scan: Scan, factor: int) -> Mask | None:
@@ -98,7 +112,7 @@ def _room_air(empty: Mask, hu: NDArray[np.int16], no_image: Mask | None) -> Mask
     touching = np.bincount(labels[edge], minlength=n + 1)
     perimeter = np.bincount(labels[empty & ~erode(empty, 1) | empty & edge], minlength=n + 1)
     medians = np.concatenate([[0], ndimage.median(hu, labels, np.arange(1, n + 1))])
-    cut_lung = (medians > -930) & (touching < 0.3 * perimeter)
+    cut_lung = (medians > -930) & (touching < 0.5 * perimeter)
     outside = (touching > 0) & ~cut_lung
     outside[0] = False
     return outside[labels] if no_image is None else outside[labels] | no_image
@@ -125,13 +139,15 @@ def _air_inside(hu: NDArray[np.int16], body: Mask, mm: float, *, slice_mm: float
     return is_lung, air & ~is_lung
 
 
-def _inside(codes: NDArray[np.uint8], hu: NDArray[np.int16], body: Mask, lung: Mask, gas: Mask, mm: float) -> None:
+def _inside(
+    codes: NDArray[np.uint8], hu: NDArray[np.int16], body: Mask, lung: Mask, gas: Mask, mm: float, noise: float
+) -> None:
     """Write the codes of one slice; later ones override earlier ones."""
     if hu.max() > BRIGHT_HU:
         bone, contrast = _bone_and_contrast(hu, body & ~lung, mm)
     else:
         bone = contrast = np.zeros(hu.shape, dtype=bool)
-    codes[_fluid(hu, mm) & body] = Region.FLUID
+    codes[_fluid(hu, mm, noise) & body] = Region.FLUID
     whole_lung = closed(lung, 4 / mm) & body if lung.any() else lung
     rim = grow(whole_lung, 1) & ~whole_lung
     codes[rim] = Region.LUNG_RIM
@@ -144,13 +160,16 @@ def _inside(codes: NDArray[np.uint8], hu: NDArray[np.int16], body: Mask, lung: M
     codes[~grow(body, 1)] = Region.OUTSIDE
 
 
-def _fluid(hu: NDArray[np.int16], mm: float) -> Mask:
+def _fluid(hu: NDArray[np.int16], mm: float, noise: float) -> Mask:
     """Where several millimetres are near 0 HU together; a single such voxel between fat and muscle is a mixture."""
     from scipy import ndimage
 
-    near = ndimage.uniform_filter((abs(hu - 3) < 22).astype(np.float32), 3) > 0.85
-    mean = ndimage.uniform_filter(hu.astype(np.float32), 3)
-    return opened(near & (mean > -12) & (mean < 20), max(1, 2 / mm))
+    size = 2 * max(1, round(2.5 / mm)) + 1
+    values = np.clip(hu, -200, 200).astype(np.float32)
+    mean = ndimage.uniform_filter(values, size)
+    spread = ndimage.uniform_filter(values * values, size) - mean * mean
+    even = (abs(mean - 4) < 15) & (spread < (8 + 1.3 * noise) ** 2)
+    return grow(opened(even, max(1, 1.5 / mm)), size // 2)
 
 
 def _bone_and_contrast(hu: NDArray[np.int16], where: Mask, mm: float) -> tuple[Mask, Mask]:
@@ -165,6 +184,8 @@ def _bone_and_contrast(hu: NDArray[np.int16], where: Mask, mm: float) -> tuple[M
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         around = tuple(slice(max(0, b.start - reach), b.stop + reach) for b in box)
         own, near = labels[around] == label, hu[around]
+        if own.sum() * mm**2 < 25:  # too small to have a shell
+            continue
         inside = float(near[own].mean())
         edge = own & ~erode(own, 1)
         shelled = float(np.mean(brightest[around][edge] > max(inside + 60, 260)))

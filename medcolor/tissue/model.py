@@ -118,7 +118,7 @@ def values_of(scan: Scan, block: slice) -> NDArray[np.float32]:
     good = valid(scan, block)
     if good is not None:
         values[~good] = 0
-    return np.clip(values, -1e30, 1e30, out=values)
+    return np.clip(values, -1e15, 1e15, out=values)
 
 
 def binned(x: NDArray[Any], low: float, high: float, n: int) -> NDArray[np.uint16]:

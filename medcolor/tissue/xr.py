@@ -31,7 +31,8 @@ _GRAYS, _RELIEFS = 256, 64  # bins of gray and of brightness over the surroundin
 _RELIEF = 0.35  # relief at the ends of its scale, in units of the gray range
 _AROUND_MM = 14.0  # standard deviation of "the surroundings"
 _FIELD_MM = 400.0
-INSIDE, METAL, LUNG = 1, 2, 3
+INSIDE, METAL = 1, 2
+LUNG_CODES = 8  # region codes 3, 4, ...: ever more surely lung, so that the border of lung is soft
 
 
 def build(scan: Scan) -> TableModel:
@@ -51,7 +52,7 @@ def build(scan: Scan) -> TableModel:
     rest = sample(gray[field & ~room & ~lung], 300_000).astype(np.float64)
     if rest.size > 64:
         means = np.array([min(means[0], rest.min()), *levels(rest, 2).means])
-    codes[lung] = LUNG
+    codes = np.where(field, _lung_codes(lung), codes)
     codes[_metal(gray, field, mm)] = METAL
     tables = _tables(means, lung_edge)
     sign = np.float32(-1 if scan.inverted else 1)
@@ -160,6 +161,15 @@ def _lungs(gray: NDArray[np.float32], body: Mask, room: Mask) -> tuple[Mask, flo
     return none, edge
 
 
+def _lung_codes(lung: Mask) -> NDArray[np.uint8]:
+    from scipy import ndimage
+
+    sigma = max(lung.shape[1:]) / 120
+    share = ndimage.gaussian_filter(lung.astype(np.float32), (0, sigma, sigma))
+    code = np.rint(share * LUNG_CODES).astype(np.uint8)
+    return np.where(code > 0, code + np.uint8(METAL), np.uint8(INSIDE))
+
+
 def _enclosed(dark: Mask, beyond: Mask, least: float) -> Mask:
     """Return the parts of at least ``least`` pixels whose outline hardly touches ``beyond`` (padded by 1)."""
     from scipy import ndimage
@@ -210,4 +220,7 @@ def _tables(means: NDArray[np.float64], lung_edge: float) -> NDArray[np.float32]
 
     metal = np.zeros((6, g.size))
     metal[4], metal[5] = 0.1, 0.9
-    return table([row((air + soft) / 2, 0.5 * (soft - air)), metal, row(lung_edge, 0.5 * (dense - air) / 2)])
+    inside = row((air + soft) / 2, 0.5 * (soft - air))
+    lung = row(lung_edge, 0.25 * (dense - air))
+    shares = (np.arange(LUNG_CODES) + 1) / LUNG_CODES
+    return table([inside, metal, *(share * lung + (1 - share) * inside for share in shares)])
