@@ -255,6 +255,25 @@ def test_codecs_give_the_known_values(name: str, low: int, high: int, mean: floa
     assert voxels.mean() == pytest.approx(mean, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [0, 1, 0, 1, 65535, 9, 1, 65535, 9],  # two long ramps: 131 071 entries
+        [0, 1, 0, 1, 60000, 9, 2, 2, 0, 0],  # an indirect one that repeats the ramp
+        [0, 1, 0, 2, 1, 3, 0],  # an indirect one that points at itself
+        [0, 500, 1],
+    ],
+)
+def test_a_segmented_palette_that_explodes_is_refused(segments: list[int]) -> None:
+    ds = image(np.zeros((2, 2), np.uint8), PhotometricInterpretation="PALETTE COLOR")
+    for color in ("Red", "Green", "Blue"):
+        setattr(ds, f"{color}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(ds, f"Segmented{color}PaletteColorLookupTableData", np.array(segments, "<u2").tobytes())
+    with pytest.raises(ReadError) as caught:
+        read(ds)
+    assert caught.value.code is ReadCode.CORRUPT
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_rle_2frame.dcm", "MR_small_expb.dcm"])
 def test_mutants_read_or_are_refused_with_a_typed_error(name: str) -> None:

@@ -260,6 +260,17 @@ def test_a_single_real_world_mapping_gives_units_and_carries_the_window() -> Non
     assert block.windows == (Window(14, 8),)
 
 
+def test_floating_point_pixels_are_read_and_what_is_no_number_is_padding() -> None:
+    values = np.array([[0.25, np.nan], [np.inf, -3.5]], np.float32)
+    ds = image(np.zeros((2, 2), np.uint16))
+    del ds.PixelData
+    ds.FloatPixelData = values.tobytes()
+    block = read(ds)
+    assert block.padding is not None
+    assert np.array_equal(block.padding[0], ~np.isfinite(values))
+    assert block.voxels[0].tolist() == [[0.25, -3.5], [-3.5, -3.5]]
+
+
 # CT units
 
 
@@ -421,6 +432,13 @@ def test_presentation_lut_inverse_and_monochrome1_are_one_inversion() -> None:
     assert read(image(RAMP, PresentationLUTShape="INVERSE", PhotometricInterpretation="MONOCHROME1")).inverted
 
 
+def test_slices_of_one_stack_must_agree_in_size_and_polarity() -> None:
+    with pytest.raises(ReadError, match="inverted"):
+        read(image(RAMP), image(RAMP, PhotometricInterpretation="MONOCHROME1"))
+    with pytest.raises(ReadError, match="differ in size"):
+        read(image(RAMP), image(RAMP[:2]))
+
+
 # intent
 
 
@@ -453,7 +471,7 @@ def test_in_a_lossless_image_everything_not_exactly_gray_is_colour() -> None:
 
 def test_in_a_lossy_image_faint_colour_counts_only_where_flow_is_measured() -> None:
     rgb = np.full((4, 4, 3), 90, np.uint8)
-    rgb[0, 0] = rgb[3, 3] = 90, 96, 90
+    rgb[0, 0] = rgb[3, 3] = 90, 95, 90
     rgb[0, 3] = 200, 60, 60
     region = item(RegionDataType=2, RegionLocationMinX0=2, RegionLocationMinY0=2, RegionLocationMaxX1=3,
                   RegionLocationMaxY1=3)  # fmt: skip

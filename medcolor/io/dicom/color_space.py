@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.errors import ReadCode, ReadError
+from medcolor.io.dicom import header
 from medcolor.io.dicom.pixels import Layout
+
+_MOST_ENTRIES = 1 << 16
+_DISCRETE, _LINEAR = 0, 1  # segment types; 2 is indirect: earlier segments again
 
 
 def to_rgb8(samples: NDArray[Any], photometric: str, stored: int) -> NDArray[np.uint8]:
@@ -53,6 +57,7 @@ class PaletteTable:
         every = np.arange(low, high + 1).astype(layout.dtype)
         from pydicom.pixels import apply_color_lut
 
+        _check_segments(ds, path, layout)
         try:
             table = np.asarray(apply_color_lut(every, ds))
         except Exception as error:
@@ -79,3 +84,42 @@ def _eight_bits(table: NDArray[Any], ds: Any) -> NDArray[np.uint8]:
     if not (table & 0xFF).any():  # 8-bit colours shifted up: shifting back keeps white white
         return np.ascontiguousarray((table >> 8).astype(np.uint8))
     return scale_to_8(table, 65535)
+
+
+def _check_segments(ds: Any, path: Path | str, layout: Layout) -> None:
+    """Refuse segmented tables (PS3.3 C.7.9.2) whose few bytes expand beyond what a table can hold."""
+    for color in ("Red", "Green", "Blue"):
+        data = header.value(ds, f"Segmented{color}PaletteColorLookupTableData")
+        bits = header.numbers(ds, f"{color}PaletteColorLookupTableDescriptor")[2:]
+        if not isinstance(data, bytes) or not bits:
+            continue
+        dtype = "u1" if bits[0] == 8 else ">u2" if layout.big_endian else "<u2"
+        entries = np.frombuffer(data[: len(data) & ~1], dtype).tolist()
+        # an offset is two 16-bit entries, or four 8-bit ones: least significant first, or swapped in pairs
+        places = (0, 16) if bits[0] != 8 else (16, 24, 0, 8) if layout.big_endian else (0, 8, 16, 24)
+        try:
+            _expanded_length(entries, 0, len(entries), _MOST_ENTRIES, places)
+        except (IndexError, OverflowError) as error:
+            raise ReadError(path, ReadCode.CORRUPT, f"The segmented {color.lower()} palette is damaged.") from error
+
+
+def _expanded_length(entries: list[int], at: int, segments: int, room: int, places: tuple[int, ...]) -> int:
+    """Count what ``segments`` segments from ``at`` expand to; OverflowError beyond ``room``. No places: no offsets."""
+    total = 0
+    while segments > 0 and at + 1 < len(entries):
+        kind, length = entries[at], entries[at + 1]
+        at, segments = at + 2, segments - 1
+        if kind == _DISCRETE:
+            at += length
+        elif kind == _LINEAR:
+            at += 1
+        elif not places:
+            raise OverflowError("an indirect segment within an indirect one")
+        else:
+            offset = sum(entries[at + n] << place for n, place in enumerate(places))
+            at += len(places)
+            length = _expanded_length(entries, offset, length, room - total, ())
+        total += length
+        if total > room:
+            raise OverflowError("more entries than a table holds")
+    return total

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from medcolor.io.dicom import header
 
-LOSSY_TOLERANCE = 24
+LOSSY_TOLERANCE = 8
 """Largest max(R, G, B) - min(R, G, B) that lossy coding is held to have made of gray.
 
-JPEG at the qualities scanners use moves Cb and Cr by a few levels; one level is up to 1.77 in a channel.
+Rounding YCbCr moves channels of gray apart by up to 3. Lossy chroma strays further only beside real colour, and there
+letting a gray pixel pass through untouched is the safe side.
 """
 _COLOR_FLOW = 2  # Region Data Type, PS3.3 C.8.5.5.1.2
 

@@ -78,9 +78,14 @@ def items(ds: Any, keyword: str) -> list[Any]:
 
 def functional_group(ds: Any, frame: int, macro: str) -> Any | None:
     """Return the item of a functional group macro for one frame: its own, else the shared one, else None."""
-    per_frame = items(ds, "PerFrameFunctionalGroupsSequence")
-    for group in (*per_frame[frame : frame + 1], *items(ds, "SharedFunctionalGroupsSequence")[:1]):
-        found = items(group, macro)
+    for sequence, index in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 0)):
+        groups = value(ds, sequence)  # indexed, not listed: there may be thousands
+        if groups is None:
+            continue
+        try:
+            found = items(groups[index], macro)
+        except (IndexError, TypeError, AttributeError):
+            continue
         if found:
             return found[0]
     return None

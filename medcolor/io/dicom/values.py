@@ -25,7 +25,7 @@ from medcolor.io.dicom.units import Units, choose_units
 from medcolor.scan import GRAY_LEVEL, Finding, Severity
 from medcolor.voi import VoiLut, Window
 
-_NOTES = frozenset({"window-varies", "constant-image", "suv-from-file", "supplemental-palette"})
+_NOTES = frozenset({"window-varies", "constant-image", "suv-from-file"})
 _MG_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 
 
@@ -103,7 +103,7 @@ def _read(
 ) -> PixelBlock:
     used = list(dict.fromkeys(index for index, _ in frames))
     layouts = {index: check_header(headers[index], paths[index]) for index in used}
-    _check_alike(layouts, paths)
+    _check_alike(layouts, {display.is_inverted(headers[i], layouts[i].photometric) for i in used}, paths)
     notes: list[tuple[str, str]] = []
     for index in used:
         _check_intent(headers[index], paths[index], modality, notes)
@@ -194,7 +194,11 @@ def _read_color(
     return PixelBlock(voxels, GRAY_LEVEL, (), False, None, rgb, colored if colored.any() else None, _findings(notes))
 
 
-def _check_alike(layouts: dict[int, Layout], paths: Sequence[Path | str]) -> None:
+def _check_alike(layouts: dict[int, Layout], polarities: set[bool], paths: Sequence[Path | str]) -> None:
+    if len(polarities) > 1:
+        raise ReadError(
+            paths[next(iter(layouts))], ReadCode.CORRUPT, "Some slices of one stack are shown inverted, others are not."
+        )
     kinds = {(x.rows, x.columns, x.is_color) for x in layouts.values()}
     if len(kinds) > 1:
         listed = ", ".join(f"{c} x {r}{' colour' if rgb else ''}" for r, c, rgb in sorted(kinds))
