@@ -13,7 +13,7 @@ import pytest
 from medcolor.errors import AmbiguousSeriesError, MedcolorError, MedcolorWarning, ReadError
 from medcolor.io import list_series, read
 from medcolor.phantom.traps import CANARY, TRAPS, Expect, Trap
-from medcolor.scan import Scan, Severity
+from medcolor.scan import Scan, Severity, to_slices
 from medcolor.windowing import display_gray
 
 BY_NAME = {trap.name: trap for trap in TRAPS}
@@ -190,3 +190,21 @@ def test_there_are_at_least_sixty_traps_and_their_names_differ() -> None:
 def test_the_canary_is_in_the_files(tmp_path: Path) -> None:
     path = BY_NAME["ct-plain"].make(tmp_path)
     assert CANARY.encode() in (path / "0001.dcm").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["ct-plain", "ct-oblique-30", "ct-reversed-order", "ct-jpeg-ls-signed", "ct-deflated"])
+def test_simpleitk_sees_the_same_volume_in_a_trap_it_can_read(name: str, tmp_path: Path) -> None:
+    import SimpleITK as sitk
+
+    folder = BY_NAME[name].make(tmp_path)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = reader.Execute()
+    expect = BY_NAME[name].expect
+    assert expect.voxels is not None
+    assert np.array_equal(sitk.GetArrayFromImage(image), to_slices(expect.voxels))
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    assert expect.affine_lps is not None
+    assert np.abs(affine - expect.affine_lps).max() < 1e-3
