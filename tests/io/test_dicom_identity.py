@@ -125,6 +125,7 @@ def test_odd_values_of_the_source_pass_without_a_warning_that_quotes_them(ct: Co
         for keyword, vr, value in (
             ("PatientBirthDate", "DA", "1970CANARY"), ("PatientAge", "AS", "old"), ("StudyID", "SH", "x" * 40),
             ("PatientWeight", "DS", "heavy"), ("SeriesDate", "DA", "1997.04.24"), ("SeriesTime", "TM", "14:04:38"),
+            ("SeriesNumber", "IS", "first"), ("InstanceNumber", "IS", "one"), ("StudyDescription", "LO", "x" * 99),
         ):  # fmt: skip
             tag = pydicom.datadict.tag_for_keyword(keyword)
             header[tag] = pydicom.dataelem.RawDataElement(

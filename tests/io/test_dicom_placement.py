@@ -252,3 +252,15 @@ def test_views_of_one_file_have_no_place_and_are_numbered(tmp_path: Path) -> Non
     dataset = pydicom.dcmread(write_dicom(colored, tmp_path)[0])
     assert dataset.FrameIncrementPointer == 0x00182001
     assert list(dataset.PageNumberVector) == [1, 2]
+
+
+def test_slices_a_little_off_an_even_grid_keep_their_own_positions(tmp_path: Path) -> None:
+    """The reader calls slices within 5 % even and gives one affine; the text still says where each of them is."""
+    colored = colored_phantom(phantom.scan("CT", shape=(16, 12, 4)))
+    header = colored.source.headers[2]
+    step = colored.geometry.spacing[2]
+    x, y, z = header.ImagePositionPatient
+    header.ImagePositionPatient = [x, y, decimal(float(z) + 0.04 * step)]
+    dataset = pydicom.dcmread(write_dicom(colored, tmp_path)[2])
+    assert texts(dataset, "ImagePositionPatient") == texts(header, "ImagePositionPatient")
+    assert dataset.SourceImageSequence[0].SpatialLocationsPreserved == "YES"

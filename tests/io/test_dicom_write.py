@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from medcolor import phantom
-from medcolor.color_scan import ColorScan
+from medcolor.color_scan import ColorScan, Law
 from medcolor.errors import GeometryError, OutputExistsError, WriteError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.dicom.icc import SRGB_PROFILE
+from medcolor.io.dicom.provenance import read_provenance
 from medcolor.io.dicom.uids import derived_uid
 from medcolor.io.dicom.write import write_dicom
 from medcolor.scan import KAxis, Scan, Source, from_slices, to_slices
@@ -51,6 +52,22 @@ def test_a_multiframe_object_has_all_slices_in_order(ct: ColorScan, tmp_path: Pa
     (dataset,) = written(ct, tmp_path, layout="multiframe")
     assert dataset.SOPClassUID == MULTI
     assert np.array_equal(dataset.pixel_array, to_slices(ct.rgb))
+
+
+@pytest.mark.parametrize("layout", ["series", "multiframe"])
+def test_the_gray_comes_back_from_the_object_alone(tmp_path: Path, layout: Any) -> None:
+    from medcolor.color import apply_color, restore_gray
+
+    scan = phantom.scan("CT", shape=(32, 24, 3))
+    rng = np.random.default_rng(7)
+    gray = rng.integers(0, 256, (3, 24, 32), np.uint8)
+    rgb = apply_color(gray, rng.uniform(-80, 80, (*gray.shape, 2)).astype(np.float32))
+    objects = written(replace(colored_phantom(scan), rgb=from_slices(rgb)), tmp_path, layout=layout)
+    pixels = objects[0].pixel_array if layout == "multiframe" else np.stack([o.pixel_array for o in objects])
+    assert np.array_equal(restore_gray(pixels), gray)
+    record = read_provenance(objects[0])
+    assert record is not None
+    assert (record.law, record.colorizer) == (Law.LIGHTNESS, "physics")
 
 
 def test_pixel_data_of_odd_length_is_padded(tmp_path: Path) -> None:

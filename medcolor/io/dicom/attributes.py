@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from medcolor.color_scan import ColorScan
 from medcolor.io.dicom.icc import SRGB_PROFILE
-from medcolor.io.dicom.identity import copy_identity, copy_present, put
+from medcolor.io.dicom.identity import copy_identity, copy_present, put, whole
 from medcolor.io.dicom.provenance import MODEL_NAME, ascii_label, describe_making, style_of
 from medcolor.io.dicom.uids import derived_uid
 from medcolor.scan import family
@@ -98,8 +98,8 @@ def _series(
     code = modality_tag or header.get("Modality") or colored.modality
     put(out, "Modality", "RG" if code == "XR" else code)  # XR is our family, not a DICOM term
     out.SeriesInstanceUID = derived_uid(f"{header.get('SeriesInstanceUID', '')} {source_key}", "series", settings)
-    number = header.get("SeriesNumber")
-    out.SeriesNumber = 7000 + (int(number) if number is not None and 0 <= int(number) < 10**8 else 0)
+    number = whole(header, "SeriesNumber") or 0
+    out.SeriesNumber = 7000 + (number if 0 <= number < 10**8 else 0)
     room = 64 - len("AI COLOR  (NOT DIAGNOSTIC)")
     out.SeriesDescription = f"AI COLOR {style_of(colored.provenance)[:room]} (NOT DIAGNOSTIC)"
     date, time = source_date(header)
@@ -189,6 +189,7 @@ def _labels(out: Dataset, colored: ColorScan, *, in_place: bool, synthetic_flag:
         if provenance.passed_through
         else "",
         f"A strip of {strip_rows} rows with the text '{LABEL}' is added at the bottom." if strip_rows else "",
+        "The source's quantity cannot be read from the colours." if colored.modality in {"PT", "NM"} else "",
         "" if in_place else "Resampled: not on the grid of the source.",
         "" if colored.source.headers else "The source was no DICOM object: study and identity are made up.",
     ]

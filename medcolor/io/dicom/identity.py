@@ -104,3 +104,12 @@ def put(target: Dataset, keyword: str, value: Any) -> None:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
     target[tag] = DataElement(tag, dictionary_VR(tag), value, already_converted=True)
+
+
+def whole(header: Any, keyword: str) -> int | None:
+    """Return an integer of the source, None where it is absent or no integer."""
+    try:
+        value = header.get(keyword)
+        return None if value is None else int(value)
+    except (TypeError, ValueError):
+        return None

@@ -21,7 +21,7 @@ from medcolor.color_scan import ColorScan
 from medcolor.errors import WriteError
 from medcolor.io.atomic import atomic_files
 from medcolor.io.dicom.attributes import LABEL, shared_attributes
-from medcolor.io.dicom.identity import copy_present
+from medcolor.io.dicom.identity import copy_present, whole
 from medcolor.io.dicom.multiframe import add_frames, frame_limit, suit_multiframe
 from medcolor.io.dicom.parse import quiet_pydicom
 from medcolor.io.dicom.planes import Plane, slice_planes
@@ -109,7 +109,8 @@ def write_dicom(
             modality_tag=modality_tag,
         )
         parts = list(_parts(series))
-        paths = [folder / f"{n + 1:04d}.dcm" for n in range(len(parts))]
+        width = max(4, len(str(len(parts))))
+        paths = [folder / f"{n + 1:0{width}d}.dcm" for n in range(len(parts))]
         with atomic_files(paths, force=force, obsolete=_earlier_output(folder) if force else ()) as files:
             for n, (path, slices) in enumerate(zip(paths, parts, strict=True)):
                 head = _head(series, n, slices)
@@ -190,8 +191,8 @@ def _instance_numbers(colored: ColorScan) -> tuple[int, ...]:
     """Return the source's instance numbers, or 1, 2 ... where it has not one for each slice."""
     headers = colored.source.headers
     if len(headers) == len(colored.source.frames) == colored.shape[2]:
-        found = [headers[n].get("InstanceNumber") for n, _ in colored.source.frames]
-        numbers = tuple(int(number) for number in found if number is not None)
+        found = [whole(headers[n], "InstanceNumber") for n, _ in colored.source.frames]
+        numbers = tuple(number for number in found if number is not None)
         if len(set(numbers)) == len(found):
             return numbers
     return tuple(range(1, colored.shape[2] + 1))
