@@ -52,7 +52,8 @@ def quiet_pydicom() -> Iterator[None]:
     Our own warnings come out when the block ends.
     """
     log = logging.getLogger("pydicom")
-    disabled, log.disabled = log.disabled, True
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)  # its children inherit this
     ours: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -60,7 +61,7 @@ def quiet_pydicom() -> Iterator[None]:
             yield
         ours = [w for w in caught if issubclass(w.category, MedcolorWarning)]
     finally:
-        log.disabled = disabled
+        log.setLevel(level)
     for warning in ours:
         warnings.warn(warning.message, stacklevel=4)
 

@@ -110,7 +110,7 @@ def _affine(stack: Stack) -> tuple[NDArray[np.float64], list[Finding]]:
         even = float(distance[-1] - distance[0]) / (len(frames) - 1)
         findings += _spacing_findings(frames, distance, _off_grid(frames, positions, step))
         if any(finding.severity is Severity.IRREGULAR for finding in findings):
-            step *= float(np.median(np.diff(distance))) / even  # a gap must not stretch the rest of the grid
+            step *= _usual(np.diff(distance)) / even  # a gap must not stretch the rest of the grid
         findings += _tilt_findings(step, normal)
     findings += _oblique_findings(row, column)
     affine = np.eye(4)
@@ -129,7 +129,7 @@ def _single_step(frame: Frame) -> float:
 def _spacing_findings(frames: list[Frame], distance: NDArray[np.float64], off: NDArray[np.float64]) -> list[Finding]:
     """Find missing slices, spacing that changes for another reason, and slices beside the line of the others."""
     gaps = np.diff(distance)
-    usual = float(np.median(gaps))
+    usual = _usual(gaps)
     times = gaps / usual
     uneven = np.abs(times - 1) > ROUNDED
     missing = uneven & (np.rint(times) >= 2) & (np.abs(times - np.rint(times)) < UNEVEN)
@@ -143,10 +143,15 @@ def _spacing_findings(frames: list[Frame], distance: NDArray[np.float64], off: N
     return findings
 
 
+def _usual(gaps: NDArray[np.float64]) -> float:
+    """Return the median distance, of two middle ones the smaller: a gap is never the rule."""
+    return float(np.percentile(gaps, 50, method="lower"))
+
+
 def _uneven_finding(
     frames: list[Frame], gaps: NDArray[np.float64], uneven: NDArray[np.bool_], missing: NDArray[np.bool_], off: float
 ) -> Finding:
-    usual = float(np.median(gaps))
+    usual = _usual(gaps)
     k = int(np.flatnonzero(uneven)[0])
     low, high = float(gaps[~missing].min()), float(gaps[~missing].max())
     text = (
