@@ -87,7 +87,6 @@ def dcm2niix_view(paths: list[Path]) -> tuple[NDArray[np.uint8], NDArray[np.floa
 @pytest.mark.parametrize("view", [simpleitk_view, highdicom_view, dcm2niix_view])
 @pytest.mark.parametrize("layout", ["series", "multiframe"])
 @pytest.mark.parametrize("source", ["series", "enhanced", "nifti"])
-@pytest.mark.filterwarnings("ignore")  # other people's readers
 def test_other_readers_see_every_voxel_where_it_was(
     tmp_path: Path, source: str, layout: Any, view: Callable[[list[Path]], Any]
 ) -> None:

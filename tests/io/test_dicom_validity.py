@@ -158,7 +158,6 @@ BUNDLED = (
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # looking for a file and reading what scanners wrote
 def test_real_files_gain_no_finding_that_they_did_not_have(tmp_path: Path, dciodvfy: Validator, name: str) -> None:
     path = get_testdata_file(name, download=False)
     if path is None:
