@@ -63,7 +63,7 @@ def quiet_pydicom() -> Iterator[None]:
     finally:
         log.setLevel(level)
     for warning in ours:
-        warnings.warn(warning.message, stacklevel=4)
+        warnings.warn(warning.message, stacklevel=5)  # whoever called medcolor.read
 
 
 def looks_like_dicom(head: bytes) -> bool:
