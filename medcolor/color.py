@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medcolor.color_gather import Class, Scratch, as_float32, contained, in_chunks
+from medcolor.color_gather import Scratch, as_float32, contained, in_chunks
 from medcolor.color_law import restore_gray
-from medcolor.color_table import CENTER, LIMIT, NODES, PLANE, STEP, law_table
+from medcolor.color_table import CENTER, LIMIT, NODES, STEP, law_table
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ _LIMIT = np.float32(LIMIT)
 
 
 def ab_index(ab: ArrayLike) -> NDArray[np.int32]:
-    """Return the place of each (a*, b*) in one gray level's plane of the table.
+    """Return the place of each (a*, b*) among the nodes of the table.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def ab_index(ab: ArrayLike) -> NDArray[np.int32]:
     Returns
     -------
     ndarray of int32, (...)
-        ``law_table().reshape(256, -1)[gray, ab_index(ab)]`` is the packed colour.
+        ``law_table().reshape(-1, 256)[ab_index(ab), gray]`` is the packed colour.
     """
     values = contained(as_float32(ab))
     nodes = np.rint(values * _PER_NODE).astype(np.int32)
@@ -117,8 +117,8 @@ def color_from_posteriors(
     gray : ndarray of uint8, (...), usually (n, nj, ni)
         Display gray.
     posteriors : ndarray of float, (K, ...)
-        Class probabilities; the sum need not be exactly 1. Fastest as C-contiguous float32. Pixels whose
-        posteriors are all 0, or not finite, are gray.
+        Class probabilities; the sum need not be exactly 1. Best as C-contiguous float32: another layout is copied.
+        Pixels whose posteriors are all 0, or not finite, are gray.
     palette_ab : array_like of float, (K, 2)
         a*, b* of each class.
     strength : float
@@ -144,13 +144,14 @@ def color_from_posteriors(
             f"expected posteriors (K, *gray.shape) and palette_ab (K, 2) with K >= 1."
         )
     target = _target(gray.shape, out)
-    weights = contained(palette) * _checked_strength(strength) * _PER_NODE
-    classes: list[Class] = [(p, w[0], w[1]) for p, w in zip(_planes(posteriors), weights, strict=True)]
+    weights = np.ones((3, len(palette)), dtype=np.float32)
+    weights[:2] = (contained(palette) * _checked_strength(strength) * _PER_NODE).T
+    planes = posteriors.reshape(len(posteriors), -1)
     levels, rgb = gray.reshape(-1), target.reshape(-1, 3)
 
     def paint(scratch: Scratch, span: slice) -> None:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # such pixels become gray
-            scratch.annealed_mean(classes, span)
+            scratch.annealed_mean(weights, planes, span)
         scratch.gather(levels[span], rgb[span])
 
     in_chunks(paint, levels.size)
@@ -190,7 +191,7 @@ def apply_color_torch(gray: torch.Tensor, ab: torch.Tensor, *, strength: float =
     shrunk = pairs * (float(_LIMIT) / largest.clamp(min=float(_LIMIT)))
     pairs = torch.where(largest > float(_LIMIT), shrunk, pairs)
     nodes = torch.round(pairs * float(_PER_NODE)).to(torch.int64)
-    place = gray.to(torch.int64) * PLANE + nodes[..., 0] * NODES + nodes[..., 1] + CENTER
+    place = (nodes[..., 0] * NODES + nodes[..., 1] + CENTER) * 256 + gray
     return _torch_table(str(gray.device))[place]
 
 
@@ -201,10 +202,6 @@ def _torch_table(device: str) -> torch.Tensor:
     packed = law_table().reshape(-1)
     triples = np.stack([(packed >> shift).astype(np.uint8) for shift in (0, 8, 16)], axis=-1)
     return torch.from_numpy(triples).to(device)
-
-
-def _planes(posteriors: NDArray[np.floating]) -> list[NDArray[np.float32]]:
-    return [as_float32(plane).reshape(-1) for plane in posteriors]
 
 
 def _checked_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,13 +25,13 @@ STEP = 1.0  # distance of neighbouring nodes in a* and b*; a power of two, so th
 HALF = 108  # nodes on each side of 0: +-108 holds every sRGB colour (a* -87..99, b* -108..95)
 NODES = 2 * HALF + 1
 LIMIT = STEP * HALF
-PLANE = NODES * NODES  # entries of one gray level
-CENTER = HALF * NODES + HALF  # flat place of (0, 0) in a plane
+CENTER = HALF * NODES + HALF  # flat place of (0, 0) among the nodes
 
 _RAYS = 216  # rays over each half side of the square of nodes, for the gamut boundary
 _BISECTIONS = 18
 _CODES = 1 << 16  # cells of the sRGB encoding table: at least 19 for each 8-bit level
 _SAFETY = 1e-3  # gray levels kept clear of a rounding border, so that a float32 reader sees the same gray
+_GRAYS_AT_ONCE = 16
 _F32 = np.float32
 
 
@@ -41,15 +41,22 @@ def law_table() -> NDArray[np.uint32]:
 
     Returns
     -------
-    ndarray of uint32, (256, NODES, NODES)
-        Indexed by gray, a* node, b* node (node n is (n - HALF) * STEP); packed R + 256 G + 65536 B. Read-only.
+    ndarray of uint32, (NODES, NODES, 256)
+        Indexed by a* node, b* node (node n is (n - HALF) * STEP) and gray; packed R + 256 G + 65536 B. Read-only.
+        Gray runs fastest: within a tissue the colour is smooth and the gray is noisy, so neighbours share cache lines.
     """
-    table = np.empty((256, NODES, NODES), dtype="<u4")
+    table = np.empty((NODES * NODES, 256), dtype="<u4")
     inverse_reach = _inverse_reach()
+
+    def fill(first: int) -> None:
+        # A cache line of grays at a time: the planes are computed one by one, but stored across.
+        grays = range(first, first + _GRAYS_AT_ONCE)
+        table[:, first : first + _GRAYS_AT_ONCE] = np.stack([_plane(g, inverse_reach[g]) for g in grays]).T
+
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda gray: _fill(table[gray], gray, inverse_reach[gray]), range(256)))
+        list(pool.map(fill, range(0, 256, _GRAYS_AT_ONCE)))
     table.flags.writeable = False
-    return table
+    return table.reshape(NODES, NODES, 256)
 
 
 def _cubed(f: NDArray[np.float32], white: float) -> NDArray[np.float32]:
@@ -113,8 +120,8 @@ def _encoding() -> NDArray[np.uint8]:
     return np.searchsorted(gray_thresholds(), light, side="right").astype(np.uint8)
 
 
-def _fill(plane: NDArray[np.uint32], gray: int, inverse_reach: NDArray[np.float32]) -> None:
-    """Fill the plane of one gray level."""
+def _plane(gray: int, inverse_reach: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return the packed colours of one gray level, for all nodes."""
     a, b, ray, fraction = _nodes()
     edges = inverse_reach.reshape(-1)
     here, after = edges.take(ray), edges.take(ray + 1)
@@ -129,7 +136,7 @@ def _fill(plane: NDArray[np.uint32], gray: int, inverse_reach: NDArray[np.float3
     for channel in channels:
         channel[CENTER] = gray
     red, green, blue = (channel.astype(np.uint32) for channel in channels)
-    plane[...] = (red | green << 8 | blue << 16).reshape(NODES, NODES)
+    return red | green << 8 | blue << 16
 
 
 @lru_cache(maxsize=1)
