@@ -178,7 +178,7 @@ def _bone_and_contrast(hu: NDArray[np.int16], where: Mask, mm: float) -> tuple[M
 
     core = erode((hu > BRIGHT_HU) & (hu < 700) & where, max(1, 1.5 / mm))
     labels, n = ndimage.label(core)
-    contrast = np.zeros(hu.shape, dtype=bool)
+    contrast, spongy = np.zeros(hu.shape, dtype=bool), np.zeros(hu.shape, dtype=bool)
     reach = max(2, round(5 / mm))
     brightest = ndimage.maximum_filter(hu, 2 * reach + 1)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -189,11 +189,12 @@ def _bone_and_contrast(hu: NDArray[np.int16], where: Mask, mm: float) -> tuple[M
         inside = float(near[own].mean())
         edge = own & ~erode(own, 1)
         shelled = float(np.mean(brightest[around][edge] > max(inside + 60, 260)))
-        if shelled < 0.5 or _brightest_inside(near, own, inside):
-            contrast[around] |= grow(own, max(2, round(2.5 / mm))) & (near > BRIGHT_HU - 15)
+        is_contrast = shelled < 0.5 or _brightest_inside(near, own, inside)
+        target = contrast if is_contrast else spongy
+        target[around] |= grow(own, max(2, round(2.5 / mm))) & (near > BRIGHT_HU - 15)
     bone = (hu > 230) & where & ~contrast
     bone = ndimage.uniform_filter(bone.astype(np.float32), 3) > 0.2  # single voxels are calcifications
-    bone = closed(bone, 5 / mm) & where & ~contrast
+    bone = closed(bone | (spongy & ~contrast), 5 / mm) & where & ~contrast
     holes, n = ndimage.label(filled(bone) & ~bone & ~contrast)
     if n:
         means = ndimage.mean(hu, holes, np.arange(1, n + 1))

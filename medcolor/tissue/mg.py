@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.scan import Scan
-from medcolor.tissue.mg_regions import Region, calcifications, outline, pectoral, skin
+from medcolor.tissue.mg_regions import SKIN_MM, Region, calcifications, depth, fat_level, outline, pectoral
 from medcolor.tissue.mixture import otsu
 from medcolor.tissue.model import CLASSES, TableModel, bin_values, binned, step, table, valid, values_of
-from medcolor.tissue.regions import enlarge, pixel_mm, reduced, reduction, sample
+from medcolor.tissue.regions import bilinear, enlarge, pixel_mm, reduced, reduction, sample
 
 _LONGEST = 512
 _FINE_LONGEST = 2560  # for calcifications: about 0.1 mm
@@ -30,10 +30,8 @@ def build(scan: Scan) -> TableModel:
     low, high = (float(v) for v in np.percentile(sample(small, 1_000_000), (0.5, 99.8)))
     high = max(high, low + max(abs(low), 1.0) * 1e-6)
     gray = np.clip((small - low) / (high - low), 0, 1)
-    codes = np.stack([_codes(plane, scan, mm * factor) for plane in gray])
-    tissue = np.isin(codes, (Region.BREAST, Region.SKIN))
-    middle, width = _fat_to_gland(gray[codes == Region.BREAST])
-    del tissue
+    deep, codes, fat = (np.stack(a) for a in zip(*(_parts(g, scan, mm * factor) for g in gray), strict=True))
+    middle, width = _fat_to_gland((gray - fat)[codes == Region.BREAST])
     sign = np.float32(-1 if scan.inverted else 1)
     fine = reduction(scan.shape, _FINE_LONGEST)
     ni, nj, _ = scan.shape
@@ -42,7 +40,11 @@ def build(scan: Scan) -> TableModel:
         return (sign * values_of(scan, block) - np.float32(low)) / np.float32(high - low)
 
     def regions(block: slice) -> NDArray[np.uint8]:
+        below_skin = bilinear(deep[block], (nj, ni))
         full = enlarge(codes[block], factor, (nj, ni)).copy()
+        full[full == Region.SKIN] = Region.BREAST
+        full[(below_skin < SKIN_MM) & (full != Region.PECTORAL)] = Region.SKIN
+        full[below_skin < 0] = Region.AIR
         for specks, plane in zip(found[block], full, strict=True):
             plane[specks[0], specks[1]] = Region.CALCIFICATION
         good = valid(scan, block)
@@ -53,20 +55,25 @@ def build(scan: Scan) -> TableModel:
     found = [calcifications(grays(slice(k, k + 1))[0], codes[k], factor, fine, mm) for k in range(scan.shape[2])]
 
     def bins(block: slice) -> NDArray[np.uint16]:
-        return binned(grays(block), 0, 1, _BINS)
+        return binned(grays(block) - bilinear(fat[block], (nj, ni)), -1, 1, _BINS)
 
     return TableModel(CLASSES["MG"], _tables(middle, width), regions, bins)
 
 
-def _codes(gray: NDArray[np.float32], scan: Scan, mm: float) -> NDArray[np.uint8]:
-    codes = np.full(gray.shape, Region.AIR, dtype=np.uint8)
+def _parts(
+    gray: NDArray[np.float32], scan: Scan, mm: float
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
+    """Return distance to the air, region codes and the level of fat of one view."""
     breast = outline(gray, mm)
-    codes[breast] = Region.BREAST
-    codes[skin(breast, mm)] = Region.SKIN
+    deep = depth(breast, mm)
+    codes = np.where(breast, np.uint8(Region.BREAST), np.uint8(Region.AIR))
     view = str(scan.facts.get("ViewPosition", "")).upper()
     if view in {"", "MLO", "ML", "LM", "LMO", "SIO"}:
         codes[pectoral(gray, breast, mm)] = Region.PECTORAL
-    return codes
+    fat = fat_level(gray, deep, codes == Region.BREAST)
+    codes[(codes == Region.BREAST) & (deep < SKIN_MM)] = Region.SKIN
+    codes[~breast & (deep > -2 * mm)] = Region.SKIN  # the fine outline decides
+    return deep, codes, fat
 
 
 def _fat_to_gland(inside: NDArray[np.float32]) -> tuple[float, float]:
@@ -81,7 +88,7 @@ def _fat_to_gland(inside: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _tables(middle: float, width: float) -> NDArray[np.float32]:
-    x = bin_values(0, 1, _BINS)
+    x = bin_values(-1, 1, _BINS)
     gland = step(x, middle, width)
     zero = np.zeros_like(x)
     one = np.ones_like(x)

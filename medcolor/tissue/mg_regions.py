@@ -36,9 +36,31 @@ def outline(gray: NDArray[np.float32], mm: float) -> Mask:
     return filled(closed(grow(core, 2 / mm) & bright, 2 / mm))
 
 
-def skin(breast: Mask, mm: float) -> Mask:
-    """Return the rim of the breast toward the air, not along the edge of the image."""
-    return breast & ~erode(breast, max(1, SKIN_MM / mm))
+def depth(breast: Mask, mm: float) -> NDArray[np.float32]:
+    """Return the distance to the air in mm, negative in the air; the edge of the image is no air."""
+    from scipy import ndimage
+
+    if breast.all() or not breast.any():
+        return np.full(breast.shape, 1e3 if breast.any() else -1e3, dtype=np.float32)
+    inner, outer = (ndimage.distance_transform_edt(m) for m in (breast, ~breast))
+    return np.where(breast, inner - 0.5, 0.5 - outer).astype(np.float32) * np.float32(mm)
+
+
+def fat_level(gray: NDArray[np.float32], deep: NDArray[np.float32], tissue: Mask) -> NDArray[np.float32]:
+    """Return the gray of fat as a function of the distance to the air: the breast is thinner toward its rim.
+
+    Measured over the first 15 mm, where there is fat under the skin in nearly every breast, and constant beyond.
+    """
+    ends = np.arange(0.0, 16.0, 1.5)
+    found = [
+        float(np.percentile(gray[ring], 30)) if (ring := tissue & (deep >= a) & (deep < a + 2.5)).any() else np.nan
+        for a in ends
+    ]
+    known = np.isfinite(found)
+    if not known.any():
+        return np.zeros_like(gray)
+    profile = np.maximum.accumulate(np.interp(ends, ends[known], np.array(found)[known]))
+    return np.interp(deep, ends + 1.25, profile).astype(np.float32)
 
 
 def pectoral(gray: NDArray[np.float32], breast: Mask, mm: float) -> Mask:
@@ -98,6 +120,7 @@ def calcifications(
     power = ndimage.uniform_filter(speck * speck, max(5, round(8 / size)))
     spread = np.sqrt(np.maximum(power, 0))
     inside = erode(codes == Region.BREAST, 3)
+    inside[:3] = inside[-3:] = inside[:, :3] = inside[:, -3:] = False  # film edges
     where = enlarge(enlarge(inside[None], factor, gray.shape)[:, ::fine, ::fine], 1, small.shape)[0]
     bright = (speck > 5 * spread + 0.01) & where
     labels, n = ndimage.label(bright)

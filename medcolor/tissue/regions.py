@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.geometry import Space
-from medcolor.scan import Scan, to_slices
+from medcolor.scan import Scan
 from medcolor.tissue.model import OUTSIDE, valid, values_of
 
 Mask = NDArray[np.bool_]
@@ -52,6 +52,22 @@ def enlarge(small: NDArray[Any], factor: int, shape: tuple[int, int]) -> NDArray
     if factor == 1:
         return small
     return small.repeat(factor, axis=1).repeat(factor, axis=2)[:, : shape[0], : shape[1]]
+
+
+def bilinear(small: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Stretch (n, nj', ni') smoothly to ``shape`` (nj, ni)."""
+    out = small
+    for axis, size in ((1, shape[0]), (2, shape[1])):
+        have = out.shape[axis]
+        if have == size:
+            continue
+        at = np.clip((np.arange(size) + 0.5) * have / size - 0.5, 0, have - 1)
+        first = np.minimum(at.astype(np.intp), max(have - 2, 0))
+        part = (at - first).astype(np.float32).reshape((-1, 1) if axis == 1 else (-1,))
+        a, b = np.take(out, first, axis=axis), np.take(out, np.minimum(first + 1, have - 1), axis=axis)
+        out = a + (b - a) * part
+    stretched: NDArray[np.float32] = out.astype(np.float32, copy=False)
+    return stretched
 
 
 def region_lookup(scan: Scan, codes: NDArray[np.uint8], factor: int) -> Callable[[slice], NDArray[np.uint8]]:
@@ -138,8 +154,3 @@ def sample(values: NDArray[Any], most: int) -> NDArray[Any]:
     """Take an evenly spread, deterministic subset of at most about ``most`` values."""
     flat = values.reshape(-1)
     return flat[:: max(1, flat.size // most)]
-
-
-def whole_slices(scan: Scan) -> NDArray[Any]:
-    """Shorthand: the scan's voxels as (nk, nj, ni)."""
-    return to_slices(scan.voxels)

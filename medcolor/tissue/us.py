@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 
 from medcolor.scan import KAxis, Scan
 from medcolor.tissue.model import CLASSES, TableModel, bin_values, binned, ladder, table, values_of
-from medcolor.tissue.regions import Mask, closed, filled, grow, large_parts, opened, reduced, reduction, region_lookup
+from medcolor.tissue.regions import (
+    Mask,
+    closed,
+    edge_connected,
+    erode,
+    filled,
+    grow,
+    large_parts,
+    opened,
+    reduced,
+    reduction,
+    region_lookup,
+)
 
 _BINS = 1024
 
@@ -50,19 +62,48 @@ def lee(values: NDArray[np.float32], noise: float, *, size: int = 7) -> NDArray[
 
 
 def _sector(level: NDArray[np.float32], *, moving: bool) -> Mask:
-    """Return the scan sector: the largest connected part that is not black, holes filled; text is thin or far."""
+    """Return the scan sector: the largest connected part that is not black, and its black hollows.
+
+    Text and rulers are thin or far away. Fluid at the edge of the sector is black too, so the outline is taken from
+    the convex hull, less what lies in a corner that is exactly black to the last pixel.
+    """
     from scipy import ndimage
 
     view = level.max(axis=0, keepdims=True) if moving and len(level) > 1 else level
     out = np.empty(view.shape, dtype=bool)
     side = min(view.shape[1:])
     for k, plane in enumerate(view):
-        density = ndimage.uniform_filter((plane > 0.02).astype(np.float32), max(1, side // 40))
-        lit = opened(density > 0.35, side / 60)
-        lit = closed(lit, side / 40)
-        part = large_parts(lit, fraction=0.2)
-        out[k] = filled(grow(part, 1)) if part.any() else True
+        bar = opened((plane > 0.1) & (ndimage.maximum_filter(plane, 3) == ndimage.minimum_filter(plane, 3)), 2)
+        lit = (plane > 0.02) & ~grow(bar, 2)  # bars that hide a name are even, echoes never are
+        density = ndimage.uniform_filter(lit.astype(np.float32), max(1, side // 40))
+        dense = closed(density > 0.55, side / 80)
+        part = large_parts(opened(dense, side / 20), fraction=0.08)
+        part = grow(part, side / 16) & dense & ~grow(bar, 3)  # corners that the opening rounded off
+        part &= opened(part, side / 60)
+        if not part.any():
+            out[k] = True
+            continue
+        blank = opened(ndimage.maximum_filter(plane, 3) <= 0.004, side / 40)
+        text = grow(bar | ((plane > 0.4) & ~part), 3)
+        black = edge_connected((blank & ~part)[None])[0]
+        out[k] = filled((_hull(part) & ~black & ~text) | part) & ~bar
     return np.broadcast_to(out, level.shape).copy() if len(out) != len(level) else out
+
+
+def _hull(part: Mask) -> Mask:
+    """Convex hull of a mask, by half planes."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    j, i = np.nonzero(part & ~erode(part, 1))
+    try:
+        planes = ConvexHull(np.stack([j, i], axis=1)).equations
+    except (QhullError, ValueError):
+        return part
+    jj, ii = np.arange(part.shape[0])[:, None], np.arange(part.shape[1])[None]
+    inside = np.ones(part.shape, dtype=bool)
+    for a, b, c in planes:
+        inside &= a * jj + b * ii + c <= 0.5
+    return inside
 
 
 def _typical(small: NDArray[np.float32], sector: Mask) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from medcolor.tissue.mixture import levels, otsu
 from medcolor.tissue.model import CLASSES, TableModel, ladder, step, table, values_of
 from medcolor.tissue.regions import (
     Mask,
+    bilinear,
     closed,
     edge_connected,
     grow,
@@ -66,22 +67,6 @@ def build(scan: Scan) -> TableModel:
         return (values * np.float32(_GRAYS - 1) + np.float32(0.5)).astype(np.uint16) * np.uint16(_RELIEFS) + index
 
     return TableModel(CLASSES["XR"], tables, region_lookup(scan, codes, factor), bins)
-
-
-def bilinear(small: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Stretch (n, nj', ni') smoothly to ``shape`` (nj, ni)."""
-    out = small
-    for axis, size in ((1, shape[0]), (2, shape[1])):
-        have = out.shape[axis]
-        if have == size:
-            continue
-        at = np.clip((np.arange(size) + 0.5) * have / size - 0.5, 0, have - 1)
-        first = np.minimum(at.astype(np.intp), max(have - 2, 0))
-        part = (at - first).astype(np.float32).reshape((-1, 1) if axis == 1 else (-1,))
-        a, b = np.take(out, first, axis=axis), np.take(out, np.minimum(first + 1, have - 1), axis=axis)
-        out = a + (b - a) * part
-    stretched: NDArray[np.float32] = out.astype(np.float32, copy=False)
-    return stretched
 
 
 def _range(small: NDArray[np.float32]) -> tuple[float, float]:
