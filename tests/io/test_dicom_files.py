@@ -85,7 +85,7 @@ def test_a_missing_path_is_file_not_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
-        ("empty.dcm", b"", ReadCode.NOT_AN_IMAGE_FILE),
+        ("empty.dcm", b"", ReadCode.EMPTY),
         ("text.dcm", b"hello " * 100, ReadCode.NOT_AN_IMAGE_FILE),
         ("bare.dcm", bytes(128) + b"DICM", ReadCode.NO_PIXEL_DATA),
         ("short.dcm", bytes(128) + b"DIC", ReadCode.NOT_AN_IMAGE_FILE),

@@ -136,7 +136,7 @@ def _has_file_header(path: Path, stream: IO[bytes]) -> bool:
     if head[128:] == b"DICM":
         return True
     if not head:
-        raise ReadError(path, ReadCode.NOT_AN_IMAGE_FILE, "The file is empty (0 bytes).")
+        raise ReadError(path, ReadCode.EMPTY, "The file is empty (0 bytes).")
     if not _bare_data_set(head):
         raise ReadError(path, ReadCode.NOT_AN_IMAGE_FILE, "No DICOM file: the marker DICM is not at byte 128.")
     return False
