@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import check_size, check_stored
 from medcolor.io.plain import PlainImage, integers_or_floats
+from medcolor.io.records import parse_record
 from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, Scan
 
@@ -277,8 +277,4 @@ def _modality(file: ItkFile) -> str | None:
 
 def itk_record(fields: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the JSON record medcolor wrote into the header, None in files of others."""
-    try:
-        record = json.loads(fields[RECORD_KEY])
-    except (KeyError, ValueError):
-        return None
-    return record if isinstance(record, dict) and "medcolor" in record else None
+    return parse_record(fields.get(RECORD_KEY, ""))

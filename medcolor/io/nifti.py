@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from medcolor.errors import GeometryError, ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import check_size, check_stored
 from medcolor.io.plain import PlainImage, integers_or_floats
+from medcolor.io.records import parse_record, recorded_axis
 from medcolor.io.series import SeriesInfo
 from medcolor.io.sniff import first_bytes, nifti_version
 from medcolor.scan import Finding, KAxis, Scan, Severity
@@ -87,7 +87,7 @@ def read_nifti(path: Path, *, volume: int = 0, modality: str | None = None) -> S
         geometry=geometry,
         record=record,
         findings=(*file.findings, *findings),
-        k_axis=KAxis((record or {}).get("k_axis", file.k_axis)) if file.k_axis is not KAxis.SPACE else file.k_axis,
+        k_axis=recorded_axis(record, file.k_axis) if file.k_axis is not KAxis.SPACE else file.k_axis,
         part=f"#{volume + 1}" if file.volumes > 1 else "",
         paths=(path,) if file.data_path == path else (path, file.data_path),
     ).scan(modality)
@@ -278,11 +278,7 @@ def nifti_record(path: Path) -> dict[str, Any] | None:
             return None
         text = head[at + 8 : at + size].rstrip(b"\x00")
         if text.startswith(b'{"'):
-            try:
-                record = json.loads(text)
-            except ValueError:
-                return None
-            return record if "medcolor" in record else None
+            return parse_record(text)
         at += size
     return None
 

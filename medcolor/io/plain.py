@@ -62,7 +62,7 @@ class PlainImage:
         """Build the Scan; ``modality`` is what the user says and wins over the file."""
         record = self.record or {}
         said = modality or self.modality or _text(record, "modality")
-        if said is None or (said == "OT" and not self.record):
+        if said is None:
             warnings.warn(
                 f"{self.path}: the file does not say its modality, so it reads as OT (other). "
                 'Say it with modality="CT" (--modality CT) to colour it.',

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import MAX_PIXELS_2D, check_size
 from medcolor.io.plain import PlainImage
+from medcolor.io.records import parse_record, slice_geometry
 from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, Scan, Severity
 
@@ -100,7 +101,7 @@ def read_pixels(
     if form == "jpeg" and (head.bits != 8 or head.frame in {0xC3, 0xF7}):
         return _deep_jpeg(path, head), None, ()
     if form == "png" and head.bits == 16 and head.channels > 1:
-        return _deep_png(path)
+        return _deep_png(path, head.channels)
     return _with_pillow(path, form)
 
 
@@ -159,10 +160,12 @@ def split_alpha(
     return np.ascontiguousarray(rest), hidden, findings
 
 
-def _deep_png(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None, tuple[Finding, ...]]:
+def _deep_png(path: Path, channels: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None, tuple[Finding, ...]]:
     """16-bit PNG with several channels, which Pillow would cut to 8 bit without a word."""
     import SimpleITK
 
+    if channels == 2:
+        return split_alpha(_deep_gray_alpha(path), ())
     try:
         pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="PNGImageIO"))
     except RuntimeError as error:
@@ -170,12 +173,27 @@ def _deep_png(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None, tuple
     pixels = pixels.reshape(*pixels.shape[-3:])
     padding: NDArray[np.bool_] | None = None
     findings: tuple[Finding, ...] = ()
-    if pixels.shape[-1] in {2, 4}:
+    if pixels.shape[-1] == 4:
         pixels, padding, findings = split_alpha(pixels, ())
-    if pixels.ndim == 2:
-        return pixels, padding, findings
     gray, more = deep_color(pixels)
     return gray, padding, (*findings, *more)
+
+
+def _deep_gray_alpha(path: Path) -> NDArray[np.uint16]:
+    """16-bit gray with alpha, which neither Pillow nor ITK reads: decoded as the 8-bit RGBA its bytes also are."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    raw = bytearray(path.read_bytes())
+    raw[24:26] = b"\x08\x06"
+    raw[29:33] = struct.pack(">I", zlib.crc32(raw[12:29]))
+    try:
+        with Image.open(BytesIO(raw), formats=["PNG"]) as image:
+            pixels = np.array(image)
+    except Exception as error:
+        raise ReadError(path, ReadCode.CORRUPT, "the PNG pixels are damaged or cut off.", _AGAIN) from error
+    return pixels.view(">u2").astype(np.uint16)
 
 
 def deep_color(pixels: NDArray[Any]) -> tuple[NDArray[Any], tuple[Finding, ...]]:
@@ -281,38 +299,3 @@ def png_record(path: Path) -> dict[str, Any] | None:
         if kind == b"tEXt" and key == TEXT_KEY.encode():
             return parse_record(text)
     return None
-
-
-def parse_record(text: bytes | str) -> dict[str, Any] | None:
-    """Return a medcolor record, None for anything else."""
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and "medcolor" in record else None
-
-
-def recorded_geometry(record: Mapping[str, Any] | None, shape: tuple[int, int, int]) -> Geometry | None:
-    """Return the grid a record describes, None when it has none or the pixels were resized since."""
-    try:
-        found = (record or {})["geometry"]
-        if found is None or list(found["shape"]) != list(shape):
-            return None
-        return Geometry(shape, np.array(found["affine_ras_mm"]), Space(found["space"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def slice_geometry(record: Mapping[str, Any] | None, size: tuple[int, int]) -> Geometry | None:
-    """Return the grid of the one slice that a recorded file holds, None when it does not say."""
-    try:
-        shape = (record or {})["geometry"]["shape"]
-        k = int((record or {})["slice"])
-        whole = recorded_geometry(record, (size[0], size[1], int(shape[2])))
-        if whole is None or not 0 <= k < whole.shape[2]:
-            return None
-    except (KeyError, TypeError, ValueError, IndexError):
-        return None
-    affine = whole.affine.copy()
-    affine[:3, 3] = whole.index_to_world((0, 0, k))
-    return Geometry((*size, 1), affine, whole.space)

@@ -172,7 +172,7 @@ def _record(path: Path) -> Mapping[str, Any] | None:
     from medcolor.io.itk import header_fields, itk_record
     from medcolor.io.nifti import nifti_record
     from medcolor.io.raster import png_record
-    from medcolor.io.stack import sidecar_record
+    from medcolor.io.records import sidecar_record
     from medcolor.io.tiff import tiff_record
 
     if path.is_dir():
@@ -244,7 +244,7 @@ _LOSSLESS = frozenset(
 
 def _check_hashes(path: Path) -> None:
     """Refuse files that are not, byte for byte, those their provenance file names."""
-    from medcolor.io.stack import sidecar_record
+    from medcolor.io.records import sidecar_record
 
     folder = path if path.is_dir() else path.parent
     sidecar = path / "provenance.json" if path.is_dir() else path.with_name(f"{path.name}.json")

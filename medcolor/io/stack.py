@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,10 @@ from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import check_size
 from medcolor.io.plain import PlainImage
-from medcolor.io.raster import raster_head, read_pixels, recorded_geometry
+from medcolor.io.raster import raster_head, read_pixels
+from medcolor.io.records import recorded_axis, recorded_geometry, sidecar_record
 from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, KAxis, Scan, Severity
-
-_MAX_RECORD = 64 << 20
-
-
-def sidecar_record(path: Path) -> dict[str, Any] | None:
-    """Return the record in a provenance file, None when it is none of ours."""
-    if not path.is_file() or path.stat().st_size > _MAX_RECORD:
-        return None
-    try:
-        record = json.loads(path.read_bytes())
-    except ValueError:
-        return None
-    return (
-        record if isinstance(record, dict) and "medcolor" in record and isinstance(record.get("files"), dict) else None
-    )
 
 
 def recorded_stack(folder: Path) -> tuple[dict[str, Any], list[Path]] | None:
@@ -89,6 +74,6 @@ def read_stack(folder: Path, *, modality: str | None = None) -> Scan:
         geometry=geometry,
         record=record,
         findings=findings,
-        k_axis=KAxis(record.get("k_axis", "space")),
+        k_axis=recorded_axis(record, KAxis.SPACE),
         paths=tuple(paths),
     ).scan(modality)

@@ -14,7 +14,8 @@ from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import MAX_PIXELS_2D, check_size
 from medcolor.io.plain import PlainImage, integers_or_floats
-from medcolor.io.raster import deep_color, parse_record, recorded_geometry, split_alpha
+from medcolor.io.raster import deep_color, split_alpha
+from medcolor.io.records import parse_record, recorded_axis, recorded_geometry
 from medcolor.io.series import SeriesInfo
 from medcolor.scan import Finding, KAxis, Scan, Severity
 
@@ -83,7 +84,7 @@ def read_tiff(path: Path, *, image: int = 0, modality: str | None = None) -> Sca
         geometry=geometry,
         record=record,
         findings=tuple(findings),
-        k_axis=KAxis((record or {}).get("k_axis", k_axis)),
+        k_axis=recorded_axis(record, k_axis),
         part=f"#{image + 1}" if several else "",
         paths=(path,),
         lossy=lossy,
@@ -173,7 +174,9 @@ def _shape(path: Path, series: Any) -> tuple[tuple[int, int, int], KAxis]:
             "Crop or downsample it first.",
         )
     stored = sum(int(n) for n in page.databytecounts)
-    if page.compression.name == "NONE" and stored < math.prod(page.shape) * page.bitspersample // 8:
+    ends = [o + n for p in series.pages if p for o, n in zip(p.dataoffsets, p.databytecounts, strict=False)]
+    short = page.compression.name == "NONE" and stored < math.prod(page.shape) * page.bitspersample // 8
+    if short or max(ends, default=0) > path.stat().st_size:
         raise ReadError(path, ReadCode.TRUNCATED, "the TIFF holds fewer pixels than it says.", "Copy it again.")
     others = [a for a in axes if a not in "XYS" and length[a] > 1]
     nk = math.prod(length[a] for a in axes if a not in "XYS")

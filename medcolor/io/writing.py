@@ -170,7 +170,7 @@ def _write_record(record: dict[str, Any], sidecar: Path, written: list[Path], fi
 
 def _earlier(sidecar: Path) -> list[Path]:
     """Return the images of an earlier output of ours at this place, so that none of them is left among the new."""
-    from medcolor.io.stack import sidecar_record
+    from medcolor.io.records import sidecar_record
 
     record = sidecar_record(sidecar) or {}
     return [sidecar.parent / Path(name).name for name in record.get("files", {}) if name.endswith(".png")]

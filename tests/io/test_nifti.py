@@ -58,7 +58,8 @@ def test_every_number_type_reads_as_nibabel_reads_it(name: str, kind: Any, dtype
 
 
 @pytest.mark.parametrize(
-    ("slope", "intercept", "dtype"), [(1, -1024, np.int16), (2, 0, np.int16), (0.5, 3, np.float32), (70_000, 0, np.int32)]
+    ("slope", "intercept", "dtype"),
+    [(1, -1024, np.int16), (2, 0, np.int16), (0.5, 3, np.float32), (70_000, 0, np.int32)],
 )
 def test_the_rescale_is_applied_and_keeps_integers_where_it_can(
     slope: float, intercept: float, dtype: Any, tmp_path: Path
