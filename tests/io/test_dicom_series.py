@@ -451,6 +451,11 @@ def test_ultrasound_without_one_calibration_has_no_spacing(tmp_path: Path, regio
     assert "no-spacing" in codes(scan)
 
 
+def test_pixels_of_unknown_size_keep_their_aspect(tmp_path: Path) -> None:
+    scan = read_dicom(save(instance("US", PixelAspectRatio=[6, 5]), tmp_path / "us"))
+    assert (scan.geometry.space, scan.geometry.spacing) == (Space.PIXEL, (1, 1.2, 1))
+
+
 def test_frames_with_a_frame_time_are_time(tmp_path: Path) -> None:
     ds = instance("US", frames=3, FrameTime=40, FrameIncrementPointer=0x00181063)
     scan = read_dicom(save(ds, tmp_path / "cine"))

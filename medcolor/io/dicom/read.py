@@ -28,6 +28,7 @@ _FACT_TEXTS = (
 )
 _FACT_LISTS = ("PatientOrientation", "ImageType")
 _FACT_NUMBERS = ("FrameTime", "CineRate", "SeriesNumber", "SliceThickness")
+_NAMED = 8  # other stacks that one warning names
 _ALOUD = frozenset({"mosaic", "unreadable-files"})  # said even to those who read no audit
 
 
@@ -82,10 +83,12 @@ def _choice_findings(
 ) -> list[Finding]:
     if len(candidates) == 1 or not found.single or (series is not None and str(series) != chosen.uid):
         return []
-    others = ", ".join(f"{c.key[len(c.uid) :] or c.key} {c.stack.label}".strip() for c in candidates if c is not chosen)
+    others = [f"{c.key[len(c.uid) :] or c.key} {c.stack.label}".strip() for c in candidates if c is not chosen]
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     text = (
         f"The file holds {len(candidates)} stacks or phases; the first was read"
-        f"{f' ({chosen.stack.label})' if chosen.stack.label else ''}. The others, for series=: {others}."
+        f"{f' ({chosen.stack.label})' if chosen.stack.label else ''}. "
+        f"The others, for series=: {', '.join(others[:_NAMED])}{more}."
     )
     return [Finding("several-stacks", text)]
 

@@ -60,7 +60,7 @@ class Candidate:
     def info(self) -> SeriesInfo:
         """Return the line of a listing."""
         first = self.stack.frames[0].header
-        description = header.text(first, "SeriesDescription")
+        description = " ".join(header.text(first, "SeriesDescription").split())  # one line
         if self.stack.label:
             description = f"{description} ({self.stack.label})" if description else self.stack.label
         instances = self.instances
