@@ -133,7 +133,8 @@ def open_itk(path: Path, form: str) -> tuple[ItkFile, Any]:
         raise ReadError(path, ReadCode.UNSUPPORTED_PIXEL, f"the image has {len(size)} axes; 2 to 4 are accepted.")
     needed = check_size(path, size, dtype.itemsize * components)
     stored = sum(p.stat().st_size for p in (data or (path,)))
-    check_stored(path, needed, stored, compressed=_compressed(form, fields))
+    if (compressed := _deflated(form, fields)) is not None:
+        check_stored(path, needed, stored, compressed=compressed)
     if components in (3, 4) and dtype != np.uint8:
         raise ReadError(
             path,
@@ -205,10 +206,11 @@ def _data_files(path: Path, form: str, fields: Mapping[str, str]) -> tuple[Path,
     return (data,)
 
 
-def _compressed(form: str, fields: Mapping[str, str]) -> bool:
-    if form == "nrrd":
-        return fields.get("encoding", "raw").lower() not in {"raw", "txt", "text", "ascii", "hex"}
-    return fields.get("compresseddata", "false").lower() == "true"
+def _deflated(form: str, fields: Mapping[str, str]) -> bool | None:
+    """Whether pixels are deflated; None for encodings whose length says nothing about the size (text, bzip2)."""
+    if form == "mha":
+        return fields.get("compresseddata", "false").lower() == "true"
+    return {"raw": False, "gzip": True, "gz": True}.get(fields.get("encoding", "raw").lower())
 
 
 def _dtype(path: Path, reader: Any) -> np.dtype[Any]:
