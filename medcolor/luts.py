@@ -125,6 +125,7 @@ def _table(name: str) -> NDArray[np.uint8]:
 
 
 def _from_dicom(uid: str) -> NDArray[np.uint8]:
+    # By UID and not by name: pydicom 3.0.2 takes WINTER for FALL and the other way round.
     from pydicom.pixels import apply_color_lut
 
     table = apply_color_lut(np.arange(256, dtype=np.uint8), palette=uid)  # expands segmented data too
