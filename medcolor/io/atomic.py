@@ -162,6 +162,8 @@ def remove_orphans(folder: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere signal 0 is no question but a command
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
