@@ -36,7 +36,7 @@ def require_posteriors(scan):
     np.testing.assert_array_equal(model.posteriors(slice(k, k + 1)), p[:, k : k + 1])
     np.testing.assert_array_equal(fit(scan).posteriors(slice(None)), p)
     if scan.padding is not None:
-        assert (p[0][scan.padding.transpose(2, 1, 0)] == 1).all()
+        assert (p[0][scan.padded(slice(None))] == 1).all()
     return p
 
 

@@ -21,7 +21,7 @@ class Region(IntEnum):
     CALCIFICATION = 4
 
 
-SKIN_MM = 2.0  # normal mammographic skin is 0.8-3 mm (Pope et al. 1984)
+SKIN_MM = 2.0  # normal mammographic skin is 0.5-2.7 mm (Pope et al. 1984)
 
 
 def outline(gray: NDArray[np.float32], mm: float) -> Mask:

@@ -104,7 +104,7 @@ def ladder(x: ArrayLike, middles: Sequence[float], widths: Sequence[float]) -> N
 
 def valid(scan: Scan, block: slice) -> NDArray[np.bool_] | None:
     """Where the scan has an image: not padding, not NaN or infinite; None where all of it is."""
-    padding = None if scan.padding is None else ~to_slices(scan.padding)[block]
+    padding = None if scan.padding is None else ~scan.padded(block)
     values = to_slices(scan.voxels)[block]
     finite = np.isfinite(values) if values.dtype.kind == "f" else None
     if padding is None or finite is None:

@@ -73,7 +73,7 @@ def _sector(level: NDArray[np.float32], *, moving: bool) -> Mask:
     out = np.empty(view.shape, dtype=bool)
     side = min(view.shape[1:])
     for k, plane in enumerate(view):
-        bar = opened((plane > 0.1) & (ndimage.maximum_filter(plane, 3) == ndimage.minimum_filter(plane, 3)), 2)
+        bar = opened((plane > 0.1) & (ndimage.maximum_filter(plane, 3) == ndimage.minimum_filter(plane, 3)), side / 20)
         lit = (plane > 0.02) & ~grow(bar, 2)  # bars that hide a name are even, echoes never are
         density = ndimage.uniform_filter(lit.astype(np.float32), max(1, side // 40))
         dense = closed(density > 0.55, side / 80)

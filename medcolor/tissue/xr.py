@@ -32,6 +32,7 @@ _GRAYS, _RELIEFS = 256, 64  # bins of gray and of brightness over the surroundin
 _RELIEF = 0.35  # relief at the ends of its scale, in units of the gray range
 _AROUND_MM = 14.0  # standard deviation of "the surroundings"
 _FIELD_MM = 400.0
+_METAL_MM2 = 4000.0  # larger saturated parts are overexposed bone or abdomen
 INSIDE, METAL = 1, 2
 LUNG_CODES = 8  # region codes 3, 4, ...: ever more surely lung, so that the border of lung is soft
 
@@ -54,7 +55,7 @@ def build(scan: Scan) -> TableModel:
     if rest.size > 64:
         means = np.array([min(means[0], rest.min()), *levels(rest, 2).means])
     codes = np.where(field, _lung_codes(lung), codes)
-    codes[_metal(gray, field, mm)] = METAL
+    codes[_metal((small - low) / (high - low), field, mm)] = METAL
     tables = _tables(means, lung_edge)
     sign = np.float32(-1 if scan.inverted else 1)
     ni, nj, _ = scan.shape
@@ -171,22 +172,21 @@ def _enclosed(dark: Mask, beyond: Mask, least: float) -> Mask:
     return keep[labels][1:-1, 1:-1]
 
 
-def _metal(gray: NDArray[np.float32], field: Mask, mm: float) -> Mask:
-    """Saturated parts with a steep edge all around: implants, markers, wires."""
+def _metal(level: NDArray[np.float32], field: Mask, mm: float) -> Mask:
+    """Saturated parts with a steep edge all around: implants, markers, wires; ``level`` may exceed 1."""
     from scipy import ndimage
 
-    bright = (gray > 0.97) & field
-    out = np.zeros(gray.shape, dtype=bool)
-    for plane, candidates, metal in zip(gray, bright, out, strict=True):
-        labels, _ = ndimage.label(candidates)
+    out = np.zeros(level.shape, dtype=bool)
+    for plane, inside, metal in zip(level, field, out, strict=True):
         darkest = ndimage.minimum_filter(plane, 2 * max(1, round(2 / mm)) + 1)
-        for label, box in enumerate(ndimage.find_objects(labels), start=1):
-            own = labels[box] == label
-            if own.sum() * mm**2 > 4000:
-                continue
-            steep = np.mean(darkest[box][own] < 0.75)
-            if steep > 0.6:
-                metal[box] |= own
+        for bound in (0.97, 1.12):
+            labels, _ = ndimage.label((plane > bound) & inside)
+            for label, box in enumerate(ndimage.find_objects(labels), start=1):
+                own = labels[box] == label
+                edge = own & ~ndimage.binary_erosion(own)
+                small = own.sum() * mm**2 < _METAL_MM2
+                if small and np.mean(darkest[box][edge] < bound - 0.22) > 0.8:
+                    metal[box] |= own
     return out
 
 
