@@ -37,7 +37,7 @@ for number, ds in enumerate(series):
 MEMORY = """
 import resource, sys
 import medcolor.cli, medcolor.cli.colorize, medcolor.io, medcolor.colorizers.lut, medcolor.io.dicom.read
-import medcolor.io.dicom.write, medcolor.io.dicom.values, medcolor.io.restore, pydicom, rich.console, PIL.Image
+import medcolor.io.dicom.write, medcolor.io.dicom.values, pydicom, rich.console, PIL.Image
 medcolor.cli.build_app()
 before = int(open("/proc/self/statm").read().split()[1]) * 4096
 assert medcolor.cli.run(sys.argv[1:]) == 0

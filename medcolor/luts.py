@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medcolor.errors import UnknownColorizerError
 
-__all__ = ["LutInfo", "describe_lut", "list_luts", "load_lut"]
+__all__ = ["LutInfo", "describe_lut", "list_luts", "load_lut", "with_strength"]
 
 _DICOM: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -91,6 +91,12 @@ def load_lut(name: str) -> NDArray[np.uint8]:
         hint = f' Did you mean "{near[0]}"?' if near else ""
         raise UnknownColorizerError(f'"{name}" is no colour table. Available: {", ".join(list_luts())}.{hint}')
     return _table(name)
+
+
+def with_strength(table: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """Mix a (256, 3) table with the gray ramp: 0 is the ramp, 1 the table."""
+    ramp = np.arange(256, dtype=np.float64)[:, None]
+    return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
 
 
 def describe_lut(name: str) -> LutInfo:

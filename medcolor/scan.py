@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from medcolor.errors import GeometryError
 from medcolor.geometry import Geometry
+from medcolor.packed_mask import PackedMask
 from medcolor.voi import VoiLut, Window
 
 GRAY_LEVEL = "gray level"
@@ -122,8 +123,8 @@ class Scan:
         What the file asks to be displayed with; the first is the default.
     inverted : bool
         Low values are shown bright (MONOCHROME1). Voxels stay as they are; display turns them.
-    padding : ndarray of bool or None
-        True where the file has no image (pixel padding): shown black, never coloured.
+    padding : PackedMask or None
+        Where the file has no image (pixel padding): shown black, never coloured. Bool (ni, nj, nk) is packed.
     rgb : ndarray of uint8, (ni, nj, nk, 3), or None
         Source pixels of an image that has colour already.
     colored : ndarray of bool or None
@@ -143,7 +144,7 @@ class Scan:
     units: str = "arbitrary"
     windows: tuple[Window | VoiLut, ...] = ()
     inverted: bool = False
-    padding: NDArray[np.bool_] | None = None
+    padding: PackedMask | NDArray[np.bool_] | None = None
     rgb: NDArray[np.uint8] | None = None
     colored: NDArray[np.bool_] | None = None
     k_axis: KAxis = KAxis.SPACE
@@ -157,16 +158,21 @@ class Scan:
             raise GeometryError(f"Scan voxels have shape {self.voxels.shape}, its geometry says {shape}.")
         if self.voxels.dtype.kind not in "iuf":
             raise TypeError(f"Scan voxels must be integers or floats, got {self.voxels.dtype}.")
-        for name, mask in (("padding", self.padding), ("colored", self.colored)):
-            if mask is not None and (mask.shape != shape or mask.dtype != np.bool_):
-                raise GeometryError(f"Scan.{name} must be bool of shape {shape}, got {mask.dtype} {mask.shape}.")
+        if self.padding is not None and not isinstance(self.padding, PackedMask):
+            object.__setattr__(self, "padding", PackedMask(self.padding))
+        if self.padding is not None and self.padding.shape != shape:
+            raise GeometryError(f"Scan.padding must have shape {shape}, got {self.padding.shape}.")
+        if self.colored is not None and (self.colored.shape != shape or self.colored.dtype != np.bool_):
+            raise GeometryError(
+                f"Scan.colored must be bool of shape {shape}, got {self.colored.dtype} {self.colored.shape}."
+            )
         if self.rgb is not None and (self.rgb.shape != (*shape, 3) or self.rgb.dtype != np.uint8):
             raise GeometryError(
                 f"Scan.rgb must be uint8 of shape {(*shape, 3)}, got {self.rgb.dtype} {self.rgb.shape}."
             )
         if self.colored is not None and self.rgb is None:
             raise ValueError("Scan.colored needs Scan.rgb: the pixels that pass through.")
-        for name in ("voxels", "padding", "rgb", "colored"):
+        for name in ("voxels", "rgb", "colored"):
             array = getattr(self, name)
             if array is not None:
                 object.__setattr__(self, name, frozen_view(array))
@@ -182,6 +188,12 @@ class Scan:
     def family(self) -> str | None:
         """Palette and model family of the modality, None when unknown."""
         return family(self.modality)
+
+    def padded(self, block: slice) -> NDArray[np.bool_]:
+        """Return where a range of slices has no image, (n, nj, ni)."""
+        if isinstance(self.padding, PackedMask):
+            return self.padding.slices(block)
+        return np.zeros(to_slices(self.voxels)[block].shape, np.bool_)
 
     @property
     def irregular(self) -> bool:

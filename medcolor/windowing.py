@@ -53,7 +53,7 @@ def named_window(name: str, family: str | None) -> Window:
 
 def percentile_window(scan: Scan, low: float, high: float, *, name: str) -> Window:
     """Window between two percentiles of the voxels that are image (not padding, not the darkest background)."""
-    values = to_slices(scan.voxels).reshape(-1) if scan.padding is None else scan.voxels[~scan.padding]
+    values = to_slices(scan.voxels).reshape(-1) if scan.padding is None else scan.voxels[~np.asarray(scan.padding)]
     values = values[:: max(1, values.size // _SAMPLE)]
     values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     foreground = values[values > values.min()] if values.size else values
@@ -61,7 +61,8 @@ def percentile_window(scan: Scan, low: float, high: float, *, name: str) -> Wind
         level = float(values[0]) if values.size else 0.0
         return Window(level, 1.0, name="constant image")
     a, b = (float(x) for x in np.percentile(foreground, (low, high)))
-    return Window((a + b) / 2, max(b - a, np.finfo(np.float32).eps * max(abs(a), abs(b), 1.0)), name=name)
+    least = float(np.finfo(np.float32).eps) * max(abs(a), abs(b), 1.0)
+    return Window((a + b) / 2, max(b - a, least), name=name)
 
 
 def default_display(scan: Scan) -> Display:
@@ -96,7 +97,6 @@ def grayscale(scan: Scan, display: Display) -> Callable[[slice], NDArray[np.uint
     Voxels of up to 16 bit go through one table of 65 536 entries, so a window costs one gather per voxel.
     """
     slices = to_slices(scan.voxels)
-    padding = None if scan.padding is None else to_slices(scan.padding)
     table: NDArray[np.uint8] | None = None
     if slices.dtype.kind in "iu" and slices.dtype.itemsize <= 2:
         table = display.gray(np.arange(1 << (8 * slices.dtype.itemsize)).astype(slices.dtype))
@@ -109,8 +109,8 @@ def grayscale(scan: Scan, display: Display) -> Callable[[slice], NDArray[np.uint
         else:
             gray = display.gray(values)
             gray = 255 - gray if scan.inverted else gray
-        if padding is not None:
-            gray[padding[block]] = 0
+        if scan.padding is not None:
+            gray[scan.padded(block)] = 0
         return gray
 
     return gray_of

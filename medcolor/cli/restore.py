@@ -14,6 +14,8 @@ def restore(
     path: Path,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    series: str | None = None,
+    assume_law: bool = False,
     force: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -25,6 +27,10 @@ def restore(
         A coloured file or folder: DICOM, NIfTI, NRRD, MHA, PNG or TIFF.
     output
         Folder of PNG slices, or a file name such as gray.nii.gz.
+    series
+        Which series, where the input holds several.
+    assume_law
+        Read the luminance of an image without medcolor's provenance, on your own responsibility.
     force
         Overwrite existing output.
     quiet
@@ -32,6 +38,6 @@ def restore(
     """
     from medcolor.io import restore_to
 
-    written = restore_to(path, output, force=force)
+    written = restore_to(path, output, series=series, assume_law=assume_law, force=force)
     if not quiet:
         result(str(output if len(written) > 1 else written[0]))

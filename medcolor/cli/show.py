@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from cyclopts import Parameter
 
 from medcolor.cli.messages import note, progress_bar, result
@@ -77,7 +78,7 @@ def _scan_record(scan: Scan) -> dict[str, Any]:
         "display": str(default_display(scan)),
         "inverted": scan.inverted,
         "third_axis": str(scan.k_axis),
-        "padding_voxels": 0 if scan.padding is None else int(scan.padding.sum()),
+        "padding_voxels": 0 if scan.padding is None else int(np.count_nonzero(scan.padding)),
         "already_colored_pixels": 0 if scan.colored is None else int(scan.colored.sum()),
         "facts": {name: str(value) for name, value in scan.facts.items()},
         "audit": [_finding_record(finding) for finding in scan.audit],

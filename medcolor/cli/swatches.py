@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from medcolor.color import apply_color
-from medcolor.errors import OutputExistsError, UnknownColorizerError
+from medcolor.errors import UnknownColorizerError
 from medcolor.palettes import Palette, list_palettes, load_palette
+from medcolor.report import write_html
 from medcolor.scan import MODALITIES, family
 from medcolor.vision import Deficiency, separability
 
@@ -65,13 +66,8 @@ def draw(modality: str | None) -> None:
 
 def write_swatches(path: Path, modality: str | None, *, force: bool) -> Path:
     """Write the palettes as a self-contained page."""
-    from medcolor.io.atomic import atomic_write
-
-    if path.exists() and not force:
-        raise OutputExistsError(f"{path} exists. Pass --force to replace it.")
     sections = "".join(_section(palette) for palette in chosen(modality))
-    atomic_write(path, (_PAGE_HEAD + sections + "</body></html>\n").encode())
-    return path
+    return write_html(_PAGE_HEAD + sections + "</body></html>\n", path, force=force)
 
 
 def _section(palette: Palette) -> str:

@@ -11,19 +11,13 @@ from numpy.typing import NDArray
 import medcolor
 from medcolor.color_scan import ColorScan, Law, Provenance
 from medcolor.colorizers.painting import paint
-from medcolor.luts import load_lut
+from medcolor.luts import load_lut, with_strength
 from medcolor.scan import Scan
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Progress
-
-
-def blend_with_gray(table: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
-    """Mix a (256, 3) table with the gray ramp: 0 is the ramp, 1 the table."""
-    ramp = np.arange(256, dtype=np.float64)[:, None]
-    return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class LutColorizer:
     @property
     def table(self) -> NDArray[np.uint8]:
         """The 256 colours in use, strength included."""
-        return blend_with_gray(load_lut(self.table_name), self.strength)
+        return with_strength(load_lut(self.table_name), self.strength)
 
     def __call__(
         self,

@@ -15,14 +15,14 @@ from medcolor.windowing import grayscale
 if TYPE_CHECKING:
     from medcolor.colorizers import Progress
 
-_BLOCK_VOXELS = 1 << 20  # one block's temporaries stay near the cache whatever the volume's size
+_BLOCK_VOXELS = 1 << 18  # one slice of 512 x 512: temporaries stay near the cache whatever the volume's size
 
 PaintBlock = Callable[[slice, NDArray[np.uint8], NDArray[np.uint8]], None]
 """(range of slices, display gray (n, nj, ni), RGB to fill (n, nj, ni, 3))."""
 
 
 def blocks(n_slices: int, slice_voxels: int) -> Iterator[slice]:
-    """Yield ranges of whole slices of about one million voxels each."""
+    """Yield ranges of whole slices of about a quarter of a million voxels each."""
     step = max(1, _BLOCK_VOXELS // max(1, slice_voxels))
     for start in range(0, n_slices, step):
         yield slice(start, min(start + step, n_slices))

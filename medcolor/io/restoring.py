@@ -92,18 +92,15 @@ def restore_to(
 def lut_table(provenance: Provenance) -> NDArray[np.uint8] | None:
     """Return the (256, 3) table of a table colorizer, strength included; None when it is not known here."""
     from medcolor.errors import MedcolorError
-    from medcolor.luts import load_lut
+    from medcolor.luts import load_lut, with_strength
 
     kind, _, name = provenance.colorizer.partition(":")
     if kind != "lut":
         return None
     try:
-        table = load_lut(name).astype(np.float64)
-        strength = float(provenance.options.get("strength", 1.0))
+        return with_strength(load_lut(name), float(provenance.options.get("strength", 1.0)))
     except (MedcolorError, TypeError, ValueError):
         return None
-    ramp = np.arange(256, dtype=np.float64)[:, None]
-    return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
 
 
 def merged_levels(table: NDArray[np.uint8]) -> int:

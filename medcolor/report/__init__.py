@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcolor.color_scan import ColorScan
-from medcolor.errors import OutputExistsError
 from medcolor.scan import Scan
 from medcolor.voi import Display
 
@@ -46,15 +45,19 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str, force: bool 
     OutputExistsError
         ``path`` exists and ``force`` is not set.
     """
-    from medcolor.io.atomic import atomic_write
     from medcolor.report.page import render
 
-    if path.exists() and not force:
-        raise OutputExistsError(f"{path} exists. Pass force=True (--force) to replace it.")
+    return write_html(render(entries, title), path, force=force)
+
+
+def write_html(html: str, path: Path, *, force: bool = False) -> Path:
+    """Write a page, whole or not at all."""
+    from medcolor.io.atomic import atomic_files
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    html = render(entries, title).encode()
-    atomic_write(path, html)
+    with atomic_files([path], force=force) as files, files.open(path) as stream:
+        stream.write(html.encode())
     return path
 
 
-__all__ = ["Entry", "write_page"]
+__all__ = ["Entry", "write_html", "write_page"]

@@ -111,12 +111,11 @@ def _tissue_legend(tissue: TissueFigures) -> str:
 
 
 def _ramp_legend(scan: Scan, colored: ColorScan, display: Display) -> str:
-    from medcolor.luts import load_lut
+    from medcolor.luts import load_lut, with_strength
 
     _, _, name = colored.provenance.colorizer.partition(":")
     strength = float(colored.provenance.options.get("strength", 1.0))
-    ramp = np.arange(256)[:, None]
-    table = np.rint((1 - strength) * ramp + strength * load_lut(name)).astype(np.uint8)[None].repeat(16, axis=0)
+    table = with_strength(load_lut(name), strength)[None].repeat(16, axis=0)
     ticks = ""
     if isinstance(display, Window):
         values = inverse_table(scan, display, np.array([0, 64, 128, 191, 255]))

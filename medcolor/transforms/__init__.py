@@ -102,7 +102,8 @@ class ScanToTensord(MapTransform):
 
 def _tensor(value: Scan | ColorScan) -> MetaTensor:
     if isinstance(value, ColorScan):
-        channels, meta = np.moveaxis(value.rgb, -1, 0), {"provenance": value.provenance.to_json()}
+        channels = np.moveaxis(value.rgb, -1, 0)
+        meta: dict[str, Any] = {"provenance": value.provenance.to_json()}
     elif isinstance(value, Scan):
         channels, meta = value.voxels[None], {"units": value.units}
     else:
