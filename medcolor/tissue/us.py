@@ -73,7 +73,8 @@ def _sector(level: NDArray[np.float32], *, moving: bool) -> Mask:
     out = np.empty(view.shape, dtype=bool)
     side = min(view.shape[1:])
     for k, plane in enumerate(view):
-        bar = opened((plane > 0.1) & (ndimage.maximum_filter(plane, 3) == ndimage.minimum_filter(plane, 3)), side / 20)
+        even = ndimage.maximum_filter(plane, 3) - ndimage.minimum_filter(plane, 3) < 0.02
+        bar = opened((plane > 0.1) & even, side / 40)
         lit = (plane > 0.02) & ~grow(bar, 2)  # bars that hide a name are even, echoes never are
         density = ndimage.uniform_filter(lit.astype(np.float32), max(1, side // 40))
         dense = closed(density > 0.55, side / 80)
@@ -84,7 +85,7 @@ def _sector(level: NDArray[np.float32], *, moving: bool) -> Mask:
             out[k] = True
             continue
         blank = opened(ndimage.maximum_filter(plane, 3) <= 0.004, side / 40)
-        text = grow(bar | ((plane > 0.4) & ~part), 3)
+        text = grow(bar, side / 40) | grow((plane > 0.4) & ~part, 3)
         black = edge_connected((blank & ~part)[None])[0]
         out[k] = filled((_hull(part) & ~black & ~text) | part) & ~bar
     return np.broadcast_to(out, level.shape).copy() if len(out) != len(level) else out
