@@ -1,6 +1,6 @@
 """Where the colours of configs/palettes come from: sampling, optimization, and the table of figures.
 
-    python benchmarks/derive_palettes.py --data DIR     colours of the cryosection photograph (NLM Visible Human Project)
+    python benchmarks/derive_palettes.py --data DIR     colours of the cryosection photograph (NLM Visible Human)
     python benchmarks/derive_palettes.py --optimize     contrast, protan, deutan and tritan styles from the design below
     python benchmarks/derive_palettes.py --table        separability of the palettes as they are (Markdown)
 
@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ REGIONS: dict[str, list[tuple[int, int, int, int]]] = {
     "cortical bone": [(415, 378, 424, 388), (410, 362, 420, 372), (452, 362, 462, 378), (1690, 368, 1696, 385),
                       (1735, 365, 1741, 375), (1700, 386, 1725, 393)],
     "skin": [(284, 310, 288, 380), (905, 823, 925, 826)],
-    "gray card": [(960, 1040, 975, 1080), (1060, 1050, 1075, 1080)],
+    "gray card": [(1060, 1050, 1075, 1080)],
 }  # fmt: skip
 SAMPLED = {
     "fat": [("CT", "fat"), ("MG", "fat")],
@@ -109,11 +110,13 @@ def optimize(family: str, style: str) -> dict[str, tuple[int, int]]:
     """
     viewer, goal, wide = GOALS[style]
     design = np.array(list(DESIGN[family].values()), dtype=np.float64)
-    colors = np.concatenate([design, _grid()])
-    distance = _distances(colors, viewer)
+    every, start = _candidates()
+    own = np.concatenate([start[family] + np.arange(len(design)), np.arange(start["grid"], len(every))])
+    colors = every[own]
+    distance = _candidate_distances(viewer)[np.ix_(own, own)]
     near = distance < goal
     if viewer is not None:
-        near |= _distances(colors, None) < NORMAL_GOAL
+        near |= _candidate_distances(None)[np.ix_(own, own)] < NORMAL_GOAL
     unlike = np.stack([_from_design(colors, k) for k in range(len(design))])
     unlike[0, 1:] = np.inf  # outside stays gray
     chosen = _chain(unlike, np.where(near, np.inf, 0.0))
@@ -142,6 +145,20 @@ def _chain(unlike: Floats, forbidden: Floats) -> list[int]:
     for step in reversed(came):
         chosen.append(int(step[chosen[-1]]))
     return chosen[::-1]
+
+
+@cache
+def _candidates() -> tuple[Floats, dict[str, int]]:
+    """All designs and then the grid, and where each begins: so that distances are computed once."""
+    parts = {family: np.array(list(classes.values()), dtype=np.float64) for family, classes in DESIGN.items()}
+    parts["grid"] = _grid()
+    starts = np.cumsum([0, *(len(part) for part in parts.values())])
+    return np.concatenate(list(parts.values())), dict(zip(parts, starts.tolist(), strict=False))
+
+
+@cache
+def _candidate_distances(viewer: Deficiency | None) -> Floats:
+    return _distances(_candidates()[0], viewer)
 
 
 def _grid() -> Floats:

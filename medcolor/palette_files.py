@@ -81,7 +81,7 @@ def _load(path: Path) -> Any:
         raise PaletteError(f"{path}: larger than {MOST_BYTES // 1024} kB, which no palette is.")
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    class Loader(base):  # type: ignore[misc]
+    class Loader(base):
         """Safe YAML in which a key given twice is an error and not the last one."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
