@@ -123,6 +123,12 @@ def measure_tissue(scan: Scan, palette: Palette, shown: list[int]) -> TissueFigu
     return TissueFigures(rows, confidence, sure / max(weight, 1e-9))
 
 
+def half_of_image(gray: NDArray[np.uint8]) -> float:
+    """Return the column, in per cent of the width, that has half of the image's light on each side."""
+    light = gray.sum(axis=0, dtype=np.float64).cumsum()
+    return 50.0 if light[-1] == 0 else round(100 * float(np.searchsorted(light, light[-1] / 2)) / light.size, 1)
+
+
 def choose_slices(scan: Scan, most: int) -> list[int]:
     """Return up to ``most`` slices spread over those with the most image."""
     n = scan.shape[2]

@@ -18,7 +18,14 @@ import medcolor
 from medcolor.color_scan import ColorScan
 from medcolor.palettes import load_palette, with_cvd
 from medcolor.report import Entry
-from medcolor.report.figures import Fidelity, TissueFigures, choose_slices, measure_fidelity, measure_tissue
+from medcolor.report.figures import (
+    Fidelity,
+    TissueFigures,
+    choose_slices,
+    half_of_image,
+    measure_fidelity,
+    measure_tissue,
+)
 from medcolor.scan import Scan, to_slices
 from medcolor.voi import Display, Window
 from medcolor.windowing import grayscale, inverse_table, resolve_display
@@ -62,6 +69,7 @@ def _card(entry: Entry, number: int) -> str:
         title=html.escape(entry.title or f"{scan.modality} · {colored.provenance.colorizer}"),
         about=html.escape(entry.about),
         pictures=_pictures(scan, colored, display, shown, tissue, stride),
+        split=half_of_image(grayscale(scan, display)(slice(shown[len(shown) // 2], shown[len(shown) // 2] + 1))[0]),
         count=len(shown) - 1,
         middle=len(shown) // 2,
         slices_hidden="hidden" if len(shown) == 1 else "",
@@ -135,6 +143,6 @@ def _facts(entry: Entry, display: Display, fidelity: Fidelity, tissue: TissueFig
     if fidelity.passed_through:
         facts.append(("passed through", f"{fidelity.passed_through} pixels were colour already and kept their bytes"))
     if stride > 1:
-        facts.append(("picture", f"every {stride}th pixel is shown here; files keep all"))
+        facts.append(("picture", f"one pixel in {stride} along each side is shown here; files keep all"))
     facts += [(str(finding.severity), finding.message) for finding in scan.audit]
     return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)
