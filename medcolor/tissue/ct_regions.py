@@ -164,13 +164,13 @@ def _fluid(hu: NDArray[np.int16], mm: float, noise: float) -> Mask:
     """Where several millimetres are near 0 HU together; a single such voxel between fat and muscle is a mixture."""
     from scipy import ndimage
 
-    reach = 2.0 + min(noise, 25.0) / 15  # mm: noise asks for larger parts before they are believed
-    size = 2 * max(1, int(reach / mm)) + 1
+    size = 2 * max(1, round(2.5 / mm)) + 1
+    least = 2.5 if noise > 12 else 1.5  # mm: noise asks for larger parts before they are believed
     values = np.clip(hu, -200, 200).astype(np.float32)
     mean = ndimage.uniform_filter(values, size)
     spread = ndimage.uniform_filter(values * values, size) - mean * mean
-    even = (abs(mean - 4) < 13) & (spread < (8 + 1.3 * noise) ** 2)
-    return grow(opened(even, max(1, (reach - 0.5) / mm)), size // 2)
+    even = (abs(mean - 4) < 15) & (spread < (8 + 1.3 * noise) ** 2)
+    return grow(opened(even, max(1, least / mm)), size // 2)
 
 
 def _bone_and_contrast(hu: NDArray[np.int16], where: Mask, mm: float) -> tuple[Mask, Mask]:
