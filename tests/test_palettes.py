@@ -366,7 +366,6 @@ def test_sampled_colors_come_from_the_photograph(data_folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_optimized_colors_come_out_of_the_optimization() -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--optimize", "--check"], capture_output=True, text=True, check=False
