@@ -97,7 +97,7 @@ def _inverse_reach() -> NDArray[np.float32]:
         most = np.maximum(np.maximum(red, green), blue)
         inside = (least >= -slack) & (most <= 1 + slack)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return _F32(1) / np.maximum(low, _F32(1e-3))
+    return np.asarray(_F32(1) / np.maximum(low, _F32(1e-3)), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +136,7 @@ def _plane(gray: int, inverse_reach: NDArray[np.float32]) -> NDArray[np.uint32]:
     for channel in channels:
         channel[CENTER] = gray
     red, green, blue = (channel.astype(np.uint32) for channel in channels)
-    return red | green << 8 | blue << 16
+    return np.asarray(red | green << 8 | blue << 16, dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)

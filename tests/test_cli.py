@@ -12,6 +12,7 @@ from PIL import Image
 from medcolor import phantom
 from medcolor.cli import run
 from medcolor.io import read
+from medcolor.palettes import legend, load_palette
 from medcolor.windowing import display_gray
 
 
@@ -165,3 +166,15 @@ def test_palettes_and_colorizers_are_drawn(tmp_path: Path, capsys: pytest.Captur
     assert run(["palettes", "XX"]) == 2
     assert run(["colorizers", "--json"]) == 0
     assert "lut:hot_iron" in capsys.readouterr().out
+
+
+def test_a_report_with_a_personal_palette_shows_its_colours(ct: Path, tmp_path: Path) -> None:
+    palette = tmp_path / "mine.yaml"
+    names = [entry.name for entry in load_palette("CT", "contrast").classes]
+    rows = "".join(f"  {name}: [{10 * n}, {-5 * n}]\n" for n, name in enumerate(names))
+    palette.write_text(f"modality: CT\nclasses:\n{rows}")
+    page = tmp_path / "page.html"
+    arguments = ["colorize", str(ct), "-o", str(tmp_path / "o"), "--to", "png", "--palette", str(palette), "--quiet"]
+    assert run([*arguments, "--report", str(page)]) == 0
+    swatch = legend(load_palette("CT", str(palette)))[4].swatch
+    assert f"background:rgb{swatch}" in page.read_text()

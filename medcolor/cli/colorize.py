@@ -150,7 +150,7 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
         if entries is not None:
             from medcolor.report import Entry
 
-            entries.append(Entry(scan, colored))
+            entries.append(Entry(scan, colored, display=settings.window, palette=paint.palette_for(scan)))
     except (MedcolorError, FileNotFoundError) as error:
         hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
         fail(f"{error}{hint}", 2)

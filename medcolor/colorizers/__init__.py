@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from medcolor.color_scan import ColorScan, Law
 from medcolor.errors import UnknownColorizerError
 from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import Display
+
+if TYPE_CHECKING:
+    from medcolor.palettes import Palette
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all). Raise from it to cancel: nothing is kept."""
@@ -36,6 +39,10 @@ class Colorizer(Protocol):
 
     @property
     def law(self) -> Law: ...  # noqa: D102
+
+    def palette_for(self, scan: Scan) -> Palette | None:
+        """Return the class colours used on this scan, for legends; None for a table."""
+        ...
 
     def __call__(
         self,

@@ -49,6 +49,9 @@ class LutColorizer:
         """The 256 colours in use, strength included."""
         return with_strength(load_lut(self.table_name), self.strength)
 
+    def palette_for(self, scan: Scan) -> None:
+        """Return None: a table has no classes."""
+
     def __call__(
         self,
         scan: Scan,

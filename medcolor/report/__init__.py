@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcolor.color_scan import ColorScan
+from medcolor.palettes import Palette
 from medcolor.scan import Scan
 from medcolor.voi import Display
 
@@ -28,6 +29,8 @@ class Entry:
         Where the image is from, its licence, or "simulated".
     display : Window, VoiLut, str or None
         What the scan was coloured with.
+    palette : Palette or None
+        Class colours, where the colorizer has them (``colorizer.palette_for(scan)``).
     """
 
     scan: Scan
@@ -35,6 +38,7 @@ class Entry:
     title: str = ""
     about: str = ""
     display: Display | str | None = None
+    palette: Palette | None = None
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str, force: bool = False) -> Path:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.color import apply_color, restore_gray
+from medcolor.color import restore_gray
 from medcolor.color_scan import ColorScan, Law
-from medcolor.palettes import Palette
+from medcolor.palettes import LegendEntry, Palette, legend
 from medcolor.scan import Scan, to_slices
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
-
-_LEGEND_GRAY = 150  # L* near 62: light enough to show chroma, dark enough not to lose it
 
 
 @dataclass(frozen=True)
@@ -71,10 +69,8 @@ def _count_strays(gray: NDArray[np.uint8], rgb: NDArray[np.uint8], table: dict[i
 class LegendRow:
     """One tissue class of a legend."""
 
-    name: str
-    meaning: str
-    swatch: tuple[int, int, int]
-    share: float  # of the image outside class "outside"; 0..1
+    entry: LegendEntry
+    share: float  # of what is not background; 0..1
 
 
 @dataclass(frozen=True)
@@ -115,11 +111,7 @@ def measure_tissue(scan: Scan, palette: Palette, shown: list[int]) -> TissueFigu
     if background:
         totals[0] = 0
     shares = totals / max(totals.sum(), 1e-9)
-    swatches = apply_color(np.full(len(totals), _LEGEND_GRAY, np.uint8), palette.ab)
-    rows = [
-        LegendRow(entry.name, entry.meaning, (int(rgb[0]), int(rgb[1]), int(rgb[2])), float(share))
-        for entry, rgb, share in zip(palette.classes, swatches, shares, strict=True)
-    ]
+    rows = [LegendRow(entry, float(share)) for entry, share in zip(legend(palette), shares, strict=True)]
     return TissueFigures(rows, confidence, sure / max(weight, 1e-9))
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.color_scan import ColorScan
-from medcolor.palettes import load_palette, with_cvd
 from medcolor.report import Entry
 from medcolor.report.figures import (
     Fidelity,
+    LegendRow,
     TissueFigures,
     choose_slices,
     half_of_image,
@@ -60,7 +60,7 @@ def _card(entry: Entry, number: int) -> str:
     scan, colored = entry.scan, entry.colored
     display = resolve_display(scan, entry.display)
     shown = choose_slices(scan, _SLICES)
-    tissue = _tissue(scan, colored, shown)
+    tissue = None if entry.palette is None else measure_tissue(scan, entry.palette, shown)
     stride = -(-max(scan.shape[:2]) // _LONGEST_SIDE)
     fidelity = measure_fidelity(scan, colored, display)
     facts = _facts(entry, display, fidelity, tissue, stride)
@@ -82,14 +82,6 @@ def _card(entry: Entry, number: int) -> str:
     )
 
 
-def _tissue(scan: Scan, colored: ColorScan, shown: list[int]) -> TissueFigures | None:
-    if colored.provenance.palette_sha256 is None or scan.family is None:
-        return None
-    options = colored.provenance.options
-    palette = load_palette(scan.family, options["palette"])
-    return measure_tissue(scan, with_cvd(palette, options["cvd"]) if options.get("cvd") else palette, shown)
-
-
 def _pictures(
     scan: Scan, colored: ColorScan, display: Display, shown: list[int], tissue: TissueFigures | None, stride: int
 ) -> str:
@@ -108,14 +100,17 @@ def _pictures(
 
 
 def _tissue_legend(tissue: TissueFigures) -> str:
-    rows = "".join(
-        f'<tr><td><span class="swatch" style="background:rgb{row.swatch}"></span></td>'
-        f"<td>{html.escape(row.name.replace('_', ' '))}</td><td>{html.escape(row.meaning)}</td>"
-        f'<td class="bar"><span style="width:{100 * row.share:.1f}%;background:rgb{row.swatch}"></span>'
-        f"<b>{100 * row.share:.1f} %</b></td></tr>"
-        for row in tissue.rows
-    )
+    rows = "".join(_legend_row(row) for row in tissue.rows)
     return f"<table><tr><th></th><th>class</th><th>meaning</th><th>share of the slices shown</th></tr>{rows}</table>"
+
+
+def _legend_row(row: LegendRow) -> str:
+    color, share = f"rgb{row.entry.swatch}", f"{100 * row.share:.1f}"
+    return (
+        f'<tr><td><span class="swatch" style="background:{color}"></span></td>'
+        f"<td>{html.escape(row.entry.label)}</td><td>{html.escape(row.entry.meaning)}</td>"
+        f'<td class="bar"><span style="width:{share}%;background:{color}"></span><b>{share} %</b></td></tr>'
+    )
 
 
 def _ramp_legend(scan: Scan, colored: ColorScan, display: Display) -> str:
