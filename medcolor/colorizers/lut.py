@@ -14,7 +14,7 @@ from medcolor.colorizers.painting import paint
 from medcolor.luts import load_lut, with_strength
 from medcolor.scan import Scan
 from medcolor.voi import Display
-from medcolor.windowing import resolve_display
+from medcolor.windowing import look_up, resolve_display
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Progress
@@ -64,10 +64,10 @@ class LutColorizer:
         display = resolve_display(scan, window)
         table = self.table
 
-        def look_up(_: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
-            np.take(table, gray, axis=0, out=rgb, mode="clip")
+        def color(_: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
+            look_up(table, gray, rgb)
 
-        rgb, passed = paint(scan, display, look_up, progress=progress)
+        rgb, passed = paint(scan, display, color, progress=progress)
         provenance = Provenance(
             colorizer=self.name,
             law=self.law,
