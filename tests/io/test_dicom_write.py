@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from medcolor import phantom
+from medcolor import load_colorizer, phantom, read
 from medcolor.color_scan import ColorScan, Law
 from medcolor.errors import GeometryError, OutputExistsError, WriteError
 from medcolor.geometry import Geometry, Space
@@ -278,3 +278,34 @@ def test_a_time_series_of_single_frames_is_one_object(tmp_path: Path) -> None:
         tuple(g.PlanePositionSequence[0].ImagePositionPatient) for g in dataset.PerFrameFunctionalGroupsSequence
     }
     assert len(positions) == 1
+
+
+DAMAGED = [
+    ((0x0010, 0x0030), b"DA", b"ZQ"),  # no VR of the standard
+    ((0x0010, 0x1030), b"DS", b"DS"),
+    ((0x0018, 0x0050), b"DS", b"DS"),
+    ((0x0008, 0x0020), b"DA", b"D?"),
+    ((0x0008, 0x0016), b"UI", b"Uj"),
+]
+
+
+@pytest.mark.parametrize(("tag", "vr", "other"), DAMAGED)
+@pytest.mark.parametrize("layout", ["series", "multiframe"])
+def test_damage_in_the_source_header_is_left_behind_and_does_not_stop_the_writer(
+    tag: tuple[int, int], vr: bytes, other: bytes, layout: Any, tmp_path: Path
+) -> None:
+    (path,) = phantom.write_dicom(phantom.scan("CT", shape=(32, 24, 1)), tmp_path / "in")
+    source = pydicom.dcmread(path)
+    source.PatientWeight, source.SliceThickness = "70.5", "2.5"
+    source.save_as(path)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(np.array(tag, "<u2").tobytes() + vr)
+    raw[at + 4 : at + 6] = other
+    if other == b"DS":
+        raw[at + 9 : at + 10] = b"-"  # a number no more
+    path.write_bytes(raw)
+    scan = read(path)
+    colored = load_colorizer("lut:viridis")(scan)
+    (dataset,) = written(colored, tmp_path / "out", layout=layout)
+    assert np.array_equal(np.atleast_3d(dataset.pixel_array.squeeze()), to_slices(colored.rgb)[0])
+    assert not dataset.get(tag) or dataset[tag].is_empty or tag == (0x0008, 0x0016)

@@ -21,6 +21,8 @@ DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF
 _FIRST_TAGS = {(2, 0), (2, 1), (2, 2), (2, 0x10), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16), (8, 0x18)}
+_FUNCTIONAL_GROUPS = 0x52009229
+_TEXT_VRS = frozenset(["AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
 _LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 
 
@@ -182,8 +184,15 @@ def _pixel_elements(path: Path, header: Any, stream: IO[bytes]) -> list[int]:
     return lengths
 
 
-def drop_bulk(header: Any) -> None:
-    """Remove pixels and whatever else was left in the file, so that a header lives on without it."""
+def drop_bulk(header: Any, *, deep: bool) -> None:
+    """Remove pixels, whatever else was left in the file, and damage, so that a header lives on without them.
+
+    Parameters
+    ----------
+    header : pydicom.Dataset
+    deep : bool
+        Look for damage inside sequences too, which takes its time.
+    """
     from pydicom.dataelem import RawDataElement
 
     for element in list(header.values()):
@@ -192,11 +201,41 @@ def drop_bulk(header: Any) -> None:
             if deferred and element.VR == "SQ" and element.tag.group % 2 == 0 and _load(header, element.tag):
                 continue
             del header[element.tag]
+    _drop_damaged(header, deep=deep or _FUNCTIONAL_GROUPS in header)
+
+
+def _drop_damaged(ds: Any, *, deep: bool) -> None:
+    """Remove the attributes that pydicom cannot make sense of.
+
+    Such a value reads as absent (see ``header``); whoever copies the attribute itself must not stumble over it.
+    Private attributes are left alone, as nobody reads them, and texts, which pydicom reads whatever they hold.
+    """
+    from pydicom.dataelem import RawDataElement
+
+    for element in list(ds.values()):
+        raw = isinstance(element, RawDataElement)
+        if element.tag.is_private or (element.VR in _TEXT_VRS and raw) or (element.VR == "SQ" and not deep):
+            continue
+        if not (_load(ds, element.tag) and _still_number(loaded := ds[element.tag])):
+            del ds[element.tag]
+        elif deep and loaded.VR == "SQ":
+            for item in loaded.value:
+                _drop_damaged(item, deep=True)
+
+
+def _still_number(loaded: Any) -> bool:
+    """Whether no number was taken for a text, as pydicom does with a damaged one."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+    if loaded.VR in {"DS", "IS"}:
+        several = loaded.value if loaded.VM > 1 else [loaded.value]
+        return not any(isinstance(value, str) and value.strip() for value in several)
+    return loaded.VR not in _TEXT_VRS or not dictionary_has_tag(loaded.tag) or dictionary_VR(loaded.tag) in _TEXT_VRS
 
 
 def _load(header: Any, tag: Any) -> bool:
     try:
         header[tag]
-    except Exception:
+    except Exception:  # pydicom raises many kinds for a damaged value
         return False
     return True

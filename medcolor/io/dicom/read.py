@@ -154,8 +154,8 @@ def _pairs(chosen: Candidate, instances: list[Instance]) -> list[tuple[int, int]
 def _scan(chosen: Candidate, block: PixelBlock, modality: str, findings: list[Finding]) -> Scan:
     instances = chosen.instances
     frames = _pairs(chosen, instances)
-    for instance in instances:
-        drop_bulk(instance.header)
+    for number, instance in enumerate(instances):
+        drop_bulk(instance.header, deep=number == 0)  # what a series shares is copied from its first header
     source = Source(
         format="dicom",
         paths=tuple(instance.path for instance in instances),
