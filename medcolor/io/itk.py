@@ -192,6 +192,8 @@ def _data_files(path: Path, form: str, fields: Mapping[str, str]) -> tuple[Path,
         raise ReadError(
             path, ReadCode.UNSUPPORTED_FORMAT, "the pixels are spread over several files.", "Save it as one file."
         )
+    if "\0" in name:
+        raise ReadError(path, ReadCode.CORRUPT, "the header names a pixel file that cannot exist.")
     data = path.parent / name
     root = path.parent.resolve()
     if Path(name).is_absolute() or not data.resolve().is_relative_to(root):

@@ -240,7 +240,7 @@ def nifti_geometry(file: NiftiFile) -> tuple[Geometry, tuple[Finding, ...]]:
     from nibabel.spatialimages import HeaderDataError
 
     header, shape = file.header, file.shape
-    unit, timed = header.get_xyzt_units()[0], file.k_axis is not KAxis.SPACE
+    unit, timed = _length_unit(header), file.k_axis is not KAxis.SPACE
     scale = np.diag([_UNIT_MM.get(unit, 1.0)] * 3 + [1.0])
     findings: list[Finding] = []
     for name in ("sform", "qform"):
@@ -262,6 +262,14 @@ def nifti_geometry(file: NiftiFile) -> tuple[Geometry, tuple[Finding, ...]]:
         Finding("no-pose", f"{missing}; sizes are known." if known else f"{missing}, nor its voxel size in mm.")
     )
     return Geometry.from_spacing(shape, zooms if known else (1, 1, 1), space), tuple(findings)
+
+
+def _length_unit(header: Any) -> str:
+    """Return the unit of the file's lengths; a code that no standard knows is "unknown"."""
+    try:
+        return str(header.get_xyzt_units()[0])
+    except KeyError:
+        return "unknown"
 
 
 def nifti_record(path: Path) -> dict[str, Any] | None:

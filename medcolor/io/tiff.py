@@ -65,7 +65,7 @@ def read_tiff(path: Path, *, image: int = 0, modality: str | None = None) -> Sca
         series = file.series[image]
         (ni, nj, nk), k_axis = _shape(path, series)
         page = series.keyframe
-        lossy = page.compression.name in _LOSSY
+        lossy = _name(page.compression) in _LOSSY
         block = _pixels(path, file, series).reshape(nk, nj, ni, -1)
         block, findings = _upright(*_plain_samples(path, page, block), page)
     block, padding, more = _channels(path, block)
@@ -94,11 +94,11 @@ def read_tiff(path: Path, *, image: int = 0, modality: str | None = None) -> Sca
 
 def _plain_samples(path: Path, page: Any, block: NDArray[Any]) -> tuple[NDArray[Any], list[Finding]]:
     """Undo what the photometric interpretation says: palette, white is zero, one bit."""
-    photometric = page.photometric.name if page.photometric is not None else "MINISBLACK"
+    photometric = _name(page.photometric) if page.photometric is not None else "MINISBLACK"
     if photometric == "PALETTE":
         return _palette(path, block[..., 0], page.colormap), []
     if photometric not in {"MINISBLACK", "MINISWHITE", "RGB"} and not (
-        photometric == "YCBCR" and page.compression.name in _LOSSY
+        photometric == "YCBCR" and _name(page.compression) in _LOSSY
     ):
         raise _unsupported(path, photometric)
     if block.dtype == np.bool_:
@@ -158,6 +158,11 @@ def _opened(path: Path) -> Any:
     return file
 
 
+def _name(code: Any) -> str:
+    """Return the name of a TIFF code; tifffile hands over numbers it does not know as plain integers."""
+    return str(getattr(code, "name", code))
+
+
 def _shape(path: Path, series: Any) -> tuple[tuple[int, int, int], KAxis]:
     """Return (ni, nj, nk), checked against the caps, and what the third axis is."""
     axes, shape = series.axes, tuple(int(n) for n in series.shape)
@@ -175,7 +180,7 @@ def _shape(path: Path, series: Any) -> tuple[tuple[int, int, int], KAxis]:
         )
     stored = sum(int(n) for n in page.databytecounts)
     ends = [o + n for p in series.pages if p for o, n in zip(p.dataoffsets, p.databytecounts, strict=False)]
-    short = page.compression.name == "NONE" and stored < math.prod(page.shape) * page.bitspersample // 8
+    short = _name(page.compression) == "NONE" and stored < math.prod(page.shape) * page.bitspersample // 8
     if short or max(ends, default=0) > path.stat().st_size:
         raise ReadError(path, ReadCode.TRUNCATED, "the TIFF holds fewer pixels than it says.", "Copy it again.")
     others = [a for a in axes if a not in "XYS" and length[a] > 1]
@@ -192,7 +197,7 @@ def _pixels(path: Path, file: Any, series: Any) -> NDArray[Any]:
     except Exception as error:
         block = _with_pillow(path, file, series)
         if block is None:
-            codec = series.keyframe.compression.name
+            codec = _name(series.keyframe.compression)
             raise ReadError(
                 path, ReadCode.UNDECODABLE, f"the TIFF pixels ({codec}) cannot be decoded or are damaged.", _REMEDY
             ) from error
@@ -206,7 +211,7 @@ def _with_pillow(path: Path, file: Any, series: Any) -> NDArray[Any] | None:
     """Decode page by page with Pillow (libtiff): LZW, JPEG and fax, which tifffile leaves to an optional package."""
     from PIL import Image
 
-    if series.keyframe.compression.name == "NONE" or "S" in series.axes[:-1]:
+    if _name(series.keyframe.compression) == "NONE" or "S" in series.axes[:-1]:
         return None
     wanted = [page.index for page in series.pages if page is not None]
     pages = []
@@ -221,7 +226,7 @@ def _with_pillow(path: Path, file: Any, series: Any) -> NDArray[Any] | None:
     except Exception:  # the caller says what failed, with the first error as cause
         return None
     block = np.stack(pages)
-    if series.keyframe.photometric.name == "MINISWHITE" and block.dtype == np.uint8:
+    if _name(series.keyframe.photometric) == "MINISWHITE" and block.dtype == np.uint8:
         block = 255 - block  # Pillow turns 8-bit MINISWHITE itself; the caller turns every kind
     same = block.size == math.prod(series.shape) and (
         block.dtype == series.dtype or series.dtype == np.bool_ == block.dtype
@@ -252,7 +257,7 @@ def _record(file: Any) -> dict[str, Any] | None:
 def tiff_record(path: Path) -> tuple[dict[str, Any] | None, bool]:
     """Return the JSON record medcolor wrote as the image description, None in files of others; and if lossy."""
     with _opened(path) as file:
-        return _record(file), any(series.keyframe.compression.name in _LOSSY for series in file.series)
+        return _record(file), any(_name(series.keyframe.compression) in _LOSSY for series in file.series)
 
 
 def _unsupported(path: Path, what: str) -> ReadError:

@@ -84,6 +84,7 @@ BAD: list[tuple[str, Callable[[Path], Path], ReadCode]] = [
     ("zero size", lambda p: nrrd(p / "a.nrrd", sizes="5 0 3"), ReadCode.CORRUPT),
     ("path up", lambda p: mha(p / "a.mhd", data_file="../secret.raw"), ReadCode.UNSAFE_PATH),
     ("path from the root", lambda p: mha(p / "a.mhd", data_file="/etc/hostname"), ReadCode.UNSAFE_PATH),
+    ("no name", lambda p: mha(p / "a.mhd", data_file="a\0.raw"), ReadCode.CORRUPT),
     ("nrrd path up", lambda p: nrrd(p / "a.nrrd", f"{AXES}data file: ../x.raw\n"), ReadCode.UNSAFE_PATH),
     ("missing raw", lambda p: mha(p / "a.mhd", data_file="a.raw"), ReadCode.NO_PIXEL_DATA),
     ("list of files", lambda p: mha(p / "a.mhd", data_file="LIST"), ReadCode.UNSUPPORTED_FORMAT),

@@ -195,6 +195,12 @@ def unpose(header: Any) -> None:
     header.set_qform(None, 0)
 
 
+def test_a_unit_no_standard_knows_is_no_unit(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii", ramp())
+    path.write_bytes(damage(bytearray(path.read_bytes()), 123, b"\x48"))
+    assert read(path, modality="MR").voxels.shape == ramp().shape
+
+
 def test_the_sform_wins_then_the_qform_as_in_nibabel(tmp_path: Path) -> None:
     other = AFFINE + np.array([[0, 0, 0, 7.0], [0] * 4, [0] * 4, [0] * 4])
 

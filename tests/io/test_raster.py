@@ -148,6 +148,8 @@ BAD: list[tuple[str, Callable[[Path], Path], set[ReadCode]]] = [
     ("jpeg header only", lambda p: cut(noise(p / "a.jpg"), 30), {ReadCode.TRUNCATED}),
     ("cut tiff", lambda p: cut(noise(p / "a.tif"), 9_000), {ReadCode.CORRUPT, ReadCode.TRUNCATED}),
     ("tiff header only", lambda p: cut(noise(p / "a.tif"), 8), {ReadCode.CORRUPT, ReadCode.EMPTY}),
+    ("unknown codec", lambda p: tiff_tag(p / "a.tif", 259, 4711), {ReadCode.UNDECODABLE}),
+    ("unknown kind of pixels", lambda p: tiff_tag(p / "a.tif", 262, 4711), {ReadCode.UNSUPPORTED_PIXEL}),
     ("gif", lambda p: noise(p / "a.gif"), {ReadCode.UNSUPPORTED_FORMAT}),
     ("bmp", lambda p: noise(p / "a.bmp"), {ReadCode.UNSUPPORTED_FORMAT}),
     ("webp", lambda p: noise(p / "a.webp"), {ReadCode.UNSUPPORTED_FORMAT}),
@@ -158,6 +160,15 @@ BAD: list[tuple[str, Callable[[Path], Path], set[ReadCode]]] = [
 
 def cmyk(path: Path) -> Path:
     Image.fromarray(RGB8).convert("CMYK").save(path)
+    return path
+
+
+def tiff_tag(path: Path, tag: int, value: int) -> Path:
+    """Write a TIFF and change one 16-bit tag of it."""
+    raw = bytearray(noise(path).read_bytes())
+    at = raw.index(struct.pack("<HHI", tag, 3, 1))
+    raw[at + 8 : at + 10] = struct.pack("<H", value)
+    path.write_bytes(raw)
     return path
 
 
