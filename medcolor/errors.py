@@ -78,6 +78,10 @@ class PaletteError(MedcolorError, ValueError):
     """A palette file is incomplete or contradicts itself."""
 
 
+class TrainingError(MedcolorError, ValueError):
+    """A training cannot start, go on or be exported; names the setting or file, and what is accepted."""
+
+
 class RestoreError(MedcolorError, ValueError):
     """The gray cannot be recovered from these pixels, and why."""
 
