@@ -132,7 +132,7 @@ def _gray(value: ColorScan) -> dict[str, Any]:
     """Say whether the gray can be had back from the pixels, and by what."""
     if value.law is Law.LIGHTNESS:
         return {"recoverable": True, "by": "the luminance of each pixel (IEC 61966-2-1), rounded"}
-    from medcolor.io.restoring import lut_table, merged_levels
+    from medcolor.io.tables import lut_table, merged_levels
 
     table = lut_table(value.provenance)
     if table is None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medcolor.color_scan import Law, Provenance
 from medcolor.errors import RestoreError
 from medcolor.io.sniff import format_of
+from medcolor.io.tables import color_codes, lut_table, merged_levels
 from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
 
 
@@ -89,32 +90,6 @@ def restore_to(
     return write(restore(path, series=series, assume_law=assume_law), target, format=form, force=force)
 
 
-def lut_table(provenance: Provenance) -> NDArray[np.uint8] | None:
-    """Return the (256, 3) table of a table colorizer, strength included; None when it is not known here."""
-    from medcolor.errors import MedcolorError
-    from medcolor.luts import load_lut, with_strength
-
-    kind, _, name = provenance.colorizer.partition(":")
-    if kind != "lut":
-        return None
-    try:
-        return with_strength(load_lut(name), float(provenance.options.get("strength", 1.0)))
-    except (MedcolorError, TypeError, ValueError):
-        return None
-
-
-def merged_levels(table: NDArray[np.uint8]) -> int:
-    """Return how many of the 256 gray levels share their colour with another one."""
-    _, counts = np.unique(_codes(table), return_counts=True)
-    return int(counts[counts > 1].sum())
-
-
-def _codes(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    wide = rgb.astype(np.int32)
-    codes: NDArray[np.int32] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
-    return codes
-
-
 def _luminance(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from medcolor.color import restore_gray
 
@@ -134,12 +109,12 @@ def _inverse(path: Path, rgb: NDArray[np.uint8], provenance: Provenance) -> NDAr
             "with another level, so the gray cannot be told from the colour. Colour the source again with a table "
             "of 256 different colours, or with physics."
         )
-    codes = _codes(table)
+    codes = color_codes(table)
     order = np.argsort(codes)
     ranked, levels = codes[order], order.astype(np.uint8)
     gray = np.empty(rgb.shape[:3], np.uint8)
     for k in range(len(rgb)):
-        found = _codes(rgb[k])
+        found = color_codes(rgb[k])
         place = np.minimum(np.searchsorted(ranked, found), 255)
         if strange := int(np.count_nonzero(ranked[place] != found)):
             why = "were colour already" if provenance.passed_through else "have been changed since"

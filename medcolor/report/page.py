@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.color_scan import ColorScan
-from medcolor.report import Entry
+from medcolor.report.entry import Entry
 from medcolor.report.figures import (
     Fidelity,
     LegendRow,

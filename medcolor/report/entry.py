@@ -1,0 +1,36 @@
+"""What a page is asked to show of one scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medcolor.color_scan import ColorScan
+from medcolor.palettes import Palette
+from medcolor.scan import Scan
+from medcolor.voi import Display
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scan of a page.
+
+    Parameters
+    ----------
+    scan, colored
+        The same grid.
+    title : str
+        Shown above the picture; empty: modality and colorizer.
+    about : str
+        Where the image is from, its licence, or "simulated".
+    display : Window, VoiLut, str or None
+        What the scan was coloured with.
+    palette : Palette or None
+        Class colours, where the colorizer has them (``colorizer.palette_for(scan)``).
+    """
+
+    scan: Scan
+    colored: ColorScan
+    title: str = ""
+    about: str = ""
+    display: Display | str | None = None
+    palette: Palette | None = None
