@@ -13,6 +13,7 @@ import numpy as np
 from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
 from medcolor.io.caps import check_size, check_stored
+from medcolor.io.itk_streams import check_stream
 from medcolor.io.plain import PlainImage, integers_or_floats
 from medcolor.io.records import parse_record
 from medcolor.io.series import SeriesInfo
@@ -36,6 +37,7 @@ class ItkFile:
     components: int
     geometry: Geometry
     findings: tuple[Finding, ...]
+    pixel_bytes: int
 
     @property
     def color(self) -> bool:
@@ -71,6 +73,9 @@ def read_itk(path: Path, form: str, *, volume: int = 0, modality: str | None = N
     if len(size) == 4:
         reader.SetExtractIndex([0, 0, 0, volume])
         reader.SetExtractSize([*size[:3], 0])
+    if _deflated(form, file.fields):
+        data = _data_files(path, form, file.fields)
+        check_stream(path, form, file.fields, data[0] if data else None, file.pixel_bytes)
     try:
         image = reader.Execute()
     except RuntimeError as error:
@@ -147,7 +152,7 @@ def open_itk(path: Path, form: str) -> tuple[ItkFile, Any]:
     volumes = (size[3] if len(size) == 4 else 1) * (1 if color else components)
     if len(size) == 4 and components > 1:
         raise ReadError(path, ReadCode.UNSUPPORTED_PIXEL, "four axes of vectors; split the volumes into files first.")
-    return ItkFile(path, form, fields, geometry.shape, volumes, components, geometry, findings), reader
+    return ItkFile(path, form, fields, geometry.shape, volumes, components, geometry, findings, needed), reader
 
 
 def header_fields(path: Path, form: str) -> dict[str, str]:

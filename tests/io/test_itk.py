@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,46 @@ def test_what_itk_formats_cannot_hold_is_refused(tmp_path: Path) -> None:
     wide = Scan(np.zeros((3, 3, 3), np.uint64), Geometry((3, 3, 3), np.eye(4)), "MR")
     with pytest.raises(WriteError, match="float32"):
         write(wide, tmp_path / "a.nrrd")
+
+
+def compressed(path: Path, change: Callable[[bytes], bytes], *, said: bool = True) -> Path:
+    """Write a compressed NRRD or MetaImage of noise and damage its stream."""
+    pixels = np.random.default_rng(0).integers(0, 4000, (3, 40, 50)).astype("<i2").tobytes()
+    if path.suffix == ".nrrd":
+        fields = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 50 40 3\nencoding: gzip\nendian: little\n\n"
+        path.write_bytes(fields + change(gzip.compress(pixels)))
+        return path
+    stream = change(zlib.compress(pixels))
+    size = b"CompressedDataSize = %d\n" % len(stream) if said else b""
+    path.write_bytes(
+        b"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = True\n" + size + b"DimSize = 50 40 3\n"
+        b"ElementType = MET_SHORT\nElementDataFile = LOCAL\n" + stream
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda raw: raw[: len(raw) // 2], ReadCode.TRUNCATED),
+        (lambda raw: raw[:4000] + b"\xff\x00\xff" + raw[4003:], ReadCode.CORRUPT),
+        (lambda raw: raw[:-8] + b"abcdefgh", ReadCode.CORRUPT),  # the check sum
+        (lambda raw: zlib.compress(b"\0" * 11_998), ReadCode.TRUNCATED),
+        (lambda raw: zlib.compress(b"\0" * 12_002), ReadCode.CORRUPT),
+        (lambda raw: zlib.compress(b"\0" * (64 << 20), 9), ReadCode.CORRUPT),
+    ],
+)
+def test_a_damaged_stream_is_refused_where_itk_would_hand_out_stale_memory(
+    name: str, change: Callable[[bytes], bytes], code: ReadCode, tmp_path: Path
+) -> None:
+    assert read(compressed(tmp_path / name, bytes), modality="CT").shape == (50, 40, 3)
+    with pytest.raises(ReadError) as refused:
+        read(compressed(tmp_path / name, change), modality="CT")
+    assert refused.value.code is code
+
+
+def test_a_metaimage_that_does_not_say_the_length_of_its_stream_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReadError) as refused:
+        read(compressed(tmp_path / "a.mha", bytes, said=False), modality="CT")
+    assert refused.value.code is ReadCode.UNSUPPORTED_FORMAT
