@@ -17,8 +17,8 @@ from torch.nn import functional
 
 AB_UNIT = 10.0  # colour terms are in units of ten (a*, b*) steps, so that they weigh like a cross-entropy
 SHARPEN = 2.0  # 1 / T of the palette's annealed mean, as color_from_posteriors has it
-SCALE_RANGE = (-6.0, 6.0)  # log of the error in AB_UNIT: 0.02 to 4000 steps; beyond it exp() says nothing
-_SMALLEST = 1e-3  # error below which the Laplace scale has nothing left to learn: keeps its optimum finite
+SCALE_RANGE = (-6.0, 6.0)  # log of the error in (a*, b*) steps: 0.002 to 400; the same fence as the network's
+_SMALLEST = 1e-2  # error below which the Laplace scale has nothing left to learn: keeps its optimum finite
 
 
 class LossTerms(NamedTuple):
@@ -83,7 +83,7 @@ def laplace_scale(log_scale: Tensor, error: Tensor, weights: Tensor) -> Tensor:
     Parameters
     ----------
     log_scale : Tensor, (N, 1, H, W)
-        Log of the expected error, in units of ten (a*, b*) steps.
+        Log of the expected error, in (a*, b*) steps.
     error : Tensor, (N, H, W)
         Size of the colour error in the same unit. Detached here: doubt never moves the colour.
     weights : Tensor, (N, H, W)
@@ -168,7 +168,7 @@ class TissueLoss(nn.Module):
         if neighbour_logits is not None and still is not None:
             agreement = color_huber(ab, expected_ab(neighbour_logits.float(), self.palette_ab), pixels * still)
         if log_scale is not None:
-            error = torch.linalg.vector_norm(((ab - wanted) / AB_UNIT).detach(), dim=1)
+            error = torch.linalg.vector_norm((ab - wanted).detach(), dim=1)
             doubt = laplace_scale(log_scale.float(), error, pixels)
         parts = (entropy, color, agreement, doubt)
         total = sum((w * part for w, part in zip(self.weights, parts, strict=True) if w), zero)
