@@ -87,7 +87,11 @@ class RestoreError(MedcolorError, ValueError):
 
 
 class WriteError(MedcolorError, OSError):
-    """The value cannot be written in that format or place."""
+    """The value cannot be written in that format or place; ``errno`` is set where the system refused."""
+
+    def __str__(self) -> str:
+        """Return the sentence alone; the system's number is in ``errno``."""
+        return str(self.args[-1]) if self.args else ""
 
 
 class OutputExistsError(WriteError, FileExistsError):

@@ -108,19 +108,72 @@ def test_one_bad_input_does_not_stop_the_rest_and_says_so_with_exit_3(
         (["colorize", "CT", "-o", "OUT", "--device", "cuda"], "CPU"),
         (["colorize", "CT", "-o", "OUT", "--to", "jpeg"], "png"),
         (["colorize", "-o", "OUT"], "input"),
+        (["colorize", "CT", "MISSING", "-o", "OUT.nii.gz"], "one file"),
+        (["colorize", "CT", "-o", "OUT", "--to", "nifti", "--report", "CT"], "exists"),
         (["nonsense"], "nonsense"),
     ],
 )
 def test_a_refusal_has_exit_2_and_says_what_is_accepted(
     arguments: list[str], says: str, ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"CT": str(ct), "OUT": str(tmp_path / "out"), "MISSING": str(tmp_path / "MISSING")}
+    places = {
+        "OUT.nii.gz": str(tmp_path / "out.nii.gz"),
+        "CT": str(ct),
+        "OUT": str(tmp_path / "out"),
+        "MISSING": str(tmp_path / "MISSING"),
+    }
     assert run([places.get(token, token) for token in arguments]) == 2
     captured = capsys.readouterr()
     assert says in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_a_failure_with_exit_1_and_not_a_refusal(
+    ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, before[1]))
+    try:
+        assert run(["colorize", str(ct), "-o", str(tmp_path / "out"), "--to", "png", "--quiet"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "Errno" not in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_negative_window_center_needs_no_equals_sign(ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "out"), "--window", "-600/1500", "--quiet"]) == 0
+
+
+def test_an_input_given_twice_is_colored_once(ct: Path, tmp_path: Path) -> None:
+    twice = [str(ct), str(ct / ".." / ct.name)]
+    assert run(["colorize", *twice, "-o", str(tmp_path / "out"), "--to", "png", "--quiet"]) == 0
+    assert (tmp_path / "out" / "0001.png").exists()
+
+
+def test_a_format_and_a_name_that_disagree_are_refused(ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "out.nii.gz"), "--to", "png", "--quiet"]) == 2
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+def test_cancelling_says_so_with_exit_1(
+    monkeypatch: pytest.MonkeyPatch, ct: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cancel(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medcolor.colorizers.load_colorizer", cancel)
+    assert run(["colorize", str(ct), "-o", "out"]) == 1
+    assert "Cancelled" in capsys.readouterr().err
+
+
+def test_quiet_prints_nothing_even_with_a_report(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, page = str(tmp_path / "out"), str(tmp_path / "page.html")
+    assert run(["colorize", str(ct), "-o", out, "--quiet", "--report", page]) == 0
+    assert tuple(capsys.readouterr()) == ("", "")
 
 
 def test_info_json_is_machine_readable(ct: Path, capsys: pytest.CaptureFixture[str]) -> None:

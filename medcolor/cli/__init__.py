@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import medcolor
-from medcolor.cli.messages import console, fail, show_warning
-from medcolor.errors import MedcolorError, WriteError
+from medcolor.cli.messages import DONE, FAILED, REFUSED, console, fail, failure_code, show_warning
+from medcolor.errors import MedcolorError
 
 if TYPE_CHECKING:
     from cyclopts import App
-
-DONE, FAILED, REFUSED, PARTIAL = 0, 1, 2, 3
 
 
 def build_app() -> App:
@@ -40,6 +38,7 @@ def build_app() -> App:
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
+        suppress_keyboard_interrupt=False,
     )
     for command in (colorize, info, restore, palettes, colorizers, demo):
         app.command(command)
@@ -65,10 +64,8 @@ def _guarded(tokens: list[str], *, debug: bool) -> int:
         outcome = build_app()(tokens)
     except CycloptsError as error:
         return fail(str(error), REFUSED)
-    except WriteError as error:
-        return fail(error, REFUSED if isinstance(error, FileExistsError) else FAILED)
     except (MedcolorError, FileNotFoundError) as error:
-        return fail(error, REFUSED)
+        return fail(error, failure_code(error))
     except ValueError as error:
         if debug:
             raise

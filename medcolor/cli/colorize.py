@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from medcolor.cli.messages import fail, note, progress_bar, result
+from medcolor.cli.messages import DONE, PARTIAL, REFUSED, fail, failure_code, note, progress_bar, result
 from medcolor.errors import AmbiguousSeriesError, MedcolorError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def colorize(
     cvd: str | None = None,
     modality: str | None = None,
     series: str | None = None,
-    window: str | None = None,
+    window: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     report: Path | None = None,
     force: bool = False,
@@ -98,19 +98,22 @@ def colorize(
     from medcolor.colorizers import load_colorizer
 
     if not inputs:
-        return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", 2)
+        return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", REFUSED)
     paint = load_colorizer(colorizer, palette=palette, strength=strength, cvd=cvd)
     choose_device(device, paint, quiet=quiet)
     jobs = plan(inputs, series)
+    refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
     settings = Settings(output, to, modality, parse_window(window), force, quiet, several=len(jobs) > 1)
     outcomes = [run_job(job, paint, settings, entries if report else None) for job in jobs]
     if report and entries:
         from medcolor.report import write_page
 
-        result(str(write_page(entries, report, title="medcolor report", force=force)))
-    failed = sum(outcomes)
-    return 0 if not failed else 2 if failed == len(outcomes) else 3
+        page = write_page(entries, report, title="medcolor report", force=force)
+        if not quiet:
+            result(str(page))
+    # all failed alike says how; 1 where the system failed any of them
+    return DONE if not any(outcomes) else PARTIAL if DONE in outcomes else min(outcomes)
 
 
 @dataclass(frozen=True)
@@ -135,16 +138,28 @@ def choose_device(device: str, paint: Colorizer, *, quiet: bool) -> None:
 
 
 def plan(inputs: tuple[Path, ...], series: str | None) -> list[Job]:
-    """Expand ``--series all``; nothing is decoded."""
+    """Expand ``--series all``, and take an input that was given twice once; nothing is decoded."""
+    paths = list({path.resolve(): path for path in reversed(inputs)}.values())[::-1]
     if series != "all":
-        return [Job(path, series) for path in inputs]
+        return [Job(path, series) for path in paths]
     from medcolor.io import list_series
 
-    return [Job(path, found.key) for path in inputs for found in list_series(path)]
+    return [Job(path, found.key) for path in paths for found in list_series(path)]
 
 
-def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry] | None) -> bool:
-    """Colour one input; report a refusal and return True where it failed, so that one bad scan never stops the rest."""
+def refuse_output(output: Path, report: Path | None, *, several: bool, force: bool) -> None:
+    """Refuse, before any work, an output that cannot be what was meant."""
+    from medcolor.io import FILE_SUFFIXES
+    from medcolor.io.atomic import refuse_existing
+
+    if several and output.name.lower().endswith(FILE_SUFFIXES) and not output.is_dir():
+        raise ValueError(f"{output}: several scans do not fit in one file. Name a folder.")
+    if report is not None and not force:
+        refuse_existing([report])
+
+
+def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry] | None) -> int:
+    """Colour one input; say what went wrong and return its exit code, so that one bad scan never stops the rest."""
     try:
         scan, colored = color_one(job, paint, settings)
         if entries is not None:
@@ -153,9 +168,8 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
             entries.append(Entry(scan, colored, display=settings.window, palette=paint.palette_for(scan)))
     except (MedcolorError, FileNotFoundError) as error:
         hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
-        fail(f"{error}{hint}", 2)
-        return True
-    return False
+        return fail(f"{error}{hint}", failure_code(error))
+    return DONE
 
 
 def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, ColorScan]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from medcolor.errors import MedcolorWarning
+from medcolor.errors import MedcolorWarning, WriteError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+DONE, FAILED, REFUSED, PARTIAL = 0, 1, 2, 3
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 @cache
@@ -30,6 +34,12 @@ def fail(message: object, code: int) -> int:
     """Print an error and return the exit code it stands for."""
     console().print(f"error: {message}", markup=False, style="red" if console().is_terminal else None)
     return code
+
+
+def failure_code(error: BaseException) -> int:
+    """Return 1 where the system failed us (disk full, no permission), 2 where the request was refused."""
+    failed = isinstance(error, WriteError) and error.errno is not None and error.errno not in _IN_THE_WAY
+    return FAILED if failed else REFUSED
 
 
 def note(message: str) -> None:
