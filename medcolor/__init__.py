@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan, Law, Provenance
     from medcolor.colorizers import Colorizer, list_colorizers, load_colorizer
     from medcolor.geometry import Geometry, Space
-    from medcolor.io import SeriesInfo, list_series, read, restore, write
+    from medcolor.io import SeriesInfo, list_series, read, read_segmentation, restore, write
     from medcolor.scan import Finding, KAxis, Scan, Severity, Source
     from medcolor.tissue_map import Segmentation, TissueMap
     from medcolor.voi import VoiLut, Window
@@ -36,6 +36,7 @@ _HOME = {
     "SeriesInfo": "io",
     "list_series": "io",
     "read": "io",
+    "read_segmentation": "io",
     "restore": "io",
     "write": "io",
     "Finding": "scan",
@@ -74,6 +75,7 @@ __all__ = [
     "list_series",
     "load_colorizer",
     "read",
+    "read_segmentation",
     "restore",
     "restore_gray",
     "write",

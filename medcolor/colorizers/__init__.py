@@ -58,45 +58,61 @@ class Colorizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ColorizerInfo:
-    """One line of ``medcolor colorizers``."""
+    """One line of ``medcolor colorizers``; ``pattern`` where the name is to be completed, as in ``seg:PATH``."""
 
     name: str
     law: Law
     modalities: tuple[str, ...]
     description: str
+    pattern: bool = False
 
 
 def list_colorizers() -> list[ColorizerInfo]:
-    """Return every colorizer that ``load_colorizer`` knows by name."""
+    """Return every colorizer that ``load_colorizer`` knows by name, and the patterns of those made from a file."""
     from medcolor.luts import list_luts
 
     physics = ColorizerInfo(
         "physics", Law.LIGHTNESS, MODALITIES, "tissue posteriors from units and intensity models, coloured by a palette"
     )
+    segmentation = ColorizerInfo(
+        "seg:PATH",
+        Law.LIGHTNESS,
+        ("any",),
+        "labels of a label map or DICOM SEG, with soft edges; background gray",
+        True,
+    )
     luts = [
         ColorizerInfo(f"lut:{name}", Law.LUT, ("any",), "colour table applied to the displayed gray")
         for name in list_luts()
     ]
-    return [physics, *luts]
+    return [physics, segmentation, *luts]
 
 
 def load_colorizer(
-    spec: str, *, palette: str | None = None, strength: float = 1.0, cvd: str | None = None
+    spec: str,
+    *,
+    palette: str | None = None,
+    strength: float = 1.0,
+    cvd: str | None = None,
+    soft_edge: float | None = None,
+    bleed: float | None = None,
 ) -> Colorizer:
     """Build a colorizer.
 
     Parameters
     ----------
     spec : str
-        ``"physics"`` or ``"lut:NAME"``.
+        ``"physics"``, ``"lut:NAME"``, or ``"seg:PATH"`` with a label map or DICOM SEG.
     palette : str, optional
         Style of the modality's palette, or the path of a personal YAML; default ``"anatomical"``.
-        Tables have none.
+        Tables have none. For a segmentation: a table with the names and colours of its labels.
     strength : float
         0 (the displayed gray) to 1 (full colour).
     cvd : str, optional
         Raise the separability for a colour-vision deficiency: ``"protan"``, ``"deutan"``, ``"tritan"``,
         optionally with a severity, ``"deutan:0.6"``.
+    soft_edge, bleed : float, optional
+        Of a segmentation, in mm; see :class:`~medcolor.colorizers.segmentation.SegmentationColorizer`.
 
     Raises
     ------
@@ -104,10 +120,14 @@ def load_colorizer(
         Lists what exists and the nearest name.
     ValueError
         A strength outside 0..1, or an option this colorizer does not have.
+    FileNotFoundError, ReadError
+        The segmentation cannot be read.
     """
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
     kind, _, name = spec.partition(":")
+    if kind != "seg" and (soft_edge is not None or bleed is not None):
+        raise ValueError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
     match kind, name:
         case "physics", "":
             from medcolor.colorizers.tissue import TissueColorizer
@@ -121,6 +141,17 @@ def load_colorizer(
                     f"{spec} is a fixed table: it takes no palette and no cvd option; use physics for those."
                 )
             return LutColorizer(name, strength=float(strength))
+        case "seg", str() if name:
+            from medcolor.colorizers.segmentation import BLEED, SOFT_EDGE, SegmentationColorizer
+            from medcolor.io.labels import read_segmentation
+
+            return SegmentationColorizer(
+                read_segmentation(name, table=palette),
+                soft_edge=SOFT_EDGE if soft_edge is None else float(soft_edge),
+                bleed=BLEED if bleed is None else float(bleed),
+                strength=float(strength),
+                cvd=cvd,
+            )
         case _:
             names = [info.name for info in list_colorizers()]
             near = difflib.get_close_matches(spec, names, n=1)

@@ -8,9 +8,20 @@ they are.
 
 from __future__ import annotations
 
+from medcolor.io.labels import read_segmentation
 from medcolor.io.reading import list_series, read
 from medcolor.io.restoring import restore, restore_to
 from medcolor.io.series import SeriesInfo
 from medcolor.io.writing import FILE_SUFFIXES, FORMATS, write
 
-__all__ = ["FILE_SUFFIXES", "FORMATS", "SeriesInfo", "list_series", "read", "restore", "restore_to", "write"]
+__all__ = [
+    "FILE_SUFFIXES",
+    "FORMATS",
+    "SeriesInfo",
+    "list_series",
+    "read",
+    "read_segmentation",
+    "restore",
+    "restore_to",
+    "write",
+]

@@ -18,9 +18,10 @@ from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import VoiLut, Window
 from medcolor.windowing import display_gray
 
-COLORIZERS = [info.name for info in list_colorizers()]
-LIGHTNESS = [info.name for info in list_colorizers() if info.law is Law.LIGHTNESS]
-TABLES = [info.name for info in list_colorizers() if info.law is Law.LUT]
+LISTED = [info for info in list_colorizers() if not info.pattern]  # a pattern needs a file: test_segmentation.py
+COLORIZERS = [info.name for info in LISTED]
+LIGHTNESS = [info.name for info in LISTED if info.law is Law.LIGHTNESS]
+TABLES = [info.name for info in LISTED if info.law is Law.LUT]
 
 
 @cache

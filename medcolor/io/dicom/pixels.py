@@ -94,7 +94,9 @@ class Layout:
         return self.photometric == "YBR_FULL_422" and not self.encapsulated
 
 
-def check_header(ds: Any, path: Path | str) -> Layout:
+def check_header(
+    ds: Any, path: Path | str, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_INSTANCE_BYTES
+) -> Layout:
     """Check that pixels can be there, are of a kind we read, and fit the caps; nothing is allocated or decoded.
 
     Parameters
@@ -103,6 +105,8 @@ def check_header(ds: Any, path: Path | str) -> Layout:
         With pixel data present or deferred.
     path : Path or str
         Named in errors.
+    max_frames, max_bytes : int
+        Caps; segmentations have many frames of few bits.
 
     Returns
     -------
@@ -115,7 +119,7 @@ def check_header(ds: Any, path: Path | str) -> Layout:
     """
     layout = _layout(ds, path)
     _check_kind(layout, path)
-    _check_caps(layout, path)
+    _check_caps(layout, path, max_frames, max_bytes)
     check_length(layout, pixel_length(ds, layout.keyword), path)
     return layout
 
@@ -217,21 +221,21 @@ def _check_kind(layout: Layout, path: Path | str) -> None:
         raise refuse("Uncompressed YBR_FULL_422 is read with 8 bits and planar configuration 0 only.")
 
 
-def _check_caps(layout: Layout, path: Path | str) -> None:
-    if layout.frames > MAX_FRAMES:
+def _check_caps(layout: Layout, path: Path | str, max_frames: int, max_bytes: int) -> None:
+    if layout.frames > max_frames:
         raise ReadError(
             path,
             ReadCode.TOO_LARGE,
-            f"The header says {layout.frames} frames; up to {MAX_FRAMES} are read.",
+            f"The header says {layout.frames} frames; up to {max_frames} are read.",
             "Split the file into shorter ones.",
         )
     size = layout.frame_samples * layout.frames * layout.dtype.itemsize
-    if size > MAX_INSTANCE_BYTES:
+    if size > max_bytes:
         raise ReadError(
             path,
             ReadCode.TOO_LARGE,
             f"The header says {layout.columns} x {layout.rows} pixels in {layout.frames} frames, "
-            f"{size / 2**30:.1f} GiB decoded; up to {MAX_INSTANCE_BYTES >> 30} GiB are read.",
+            f"{size / 2**30:.1f} GiB decoded; up to {max_bytes >> 30} GiB are read.",
             "Split the file into smaller ones.",
         )
 
