@@ -158,7 +158,13 @@ def test_an_encrypted_zip_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [Limits(members=2), Limits(member_bytes=999_999), Limits(total_bytes=2_500_000), Limits(ratio_floor=500_000)],
+    [
+        Limits(members=2),
+        Limits(member_bytes=999_999),
+        Limits(total_bytes=2_500_000),
+        Limits(ratio_floor=500_000),
+        Limits(ratio_floor=1_500_000),
+    ],
 )
 def test_a_zip_file_is_counted_while_it_unpacks(tmp_path: Path, limits: Limits) -> None:
     archive = _zip(tmp_path / "a.zip", {str(n): bytes(1_000_000) for n in range(3)})

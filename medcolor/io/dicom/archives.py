@@ -48,6 +48,10 @@ class Limits:
                 f"{what} unpacks to more than {self.member_bytes >> 20} MiB.",
                 "Unpack it yourself if you trust it.",
             )
+        self.check_ratio(path, packed, unpacked, what)
+
+    def check_ratio(self, path: Path, packed: int, unpacked: int, what: str) -> None:
+        """Raise when ``unpacked`` bytes that came out of ``packed`` are too many for real images."""
         if unpacked > self.ratio_floor and unpacked > self.ratio * max(packed, 1):
             raise ReadError(
                 path,
@@ -171,6 +175,7 @@ def _pour(
         size += len(chunk)
         head = head or chunk[:wanted]
         limits.check(source, info.compress_size, size, f"Member {number} of the zip file")
+        limits.check_ratio(source, source.stat().st_size, before + size, "The zip file")  # many members, each harmless
         if before + size > limits.total_bytes:
             raise ReadError(
                 source,
