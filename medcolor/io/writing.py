@@ -10,7 +10,7 @@ from typing import Any
 
 from medcolor.color_scan import ColorScan
 from medcolor.errors import WriteError
-from medcolor.io.atomic import OpenFiles, atomic_files, refuse_existing
+from medcolor.io.atomic import OpenFiles, atomic_files
 from medcolor.io.itk_write import check_itk, raw_beside, write_mha, write_nrrd
 from medcolor.io.nifti_write import check_nifti, write_nifti
 from medcolor.io.picture import Picture, Writable, canonical, picture_of
@@ -99,6 +99,8 @@ def _format(value: Writable, path: Path, wanted: str | None) -> str:
         raise WriteError(f'"{wanted}" is no output format. Available: {", ".join(FORMATS)}.')
     if wanted in _FILES and by_name != wanted:
         raise WriteError(f"{path}: {wanted} needs a file name ending in {' or '.join(_FILES[wanted].suffixes)}.")
+    if wanted is not None and by_name not in {None, wanted} and not path.is_dir():
+        raise WriteError(f"{path}: the name says {by_name}, the format asked for is {wanted}. Name a folder instead.")
     if wanted is not None:
         return wanted
     if by_name is None and name.endswith((".jpg", ".jpeg", ".gif", ".bmp", ".dcm", ".hdr", ".img", ".nhdr", ".json")):
@@ -138,21 +140,19 @@ def _write_png(picture: Picture, path: Path, *, force: bool) -> list[Path]:
 
 
 def _write_dicom(value: Writable, folder: Path, form: str, *, force: bool, options: dict[str, Any]) -> list[Path]:
-    from medcolor.io.dicom.write import write_dicom
+    from medcolor.io.dicom.write import Layout, write_dicom
 
     if not isinstance(value, ColorScan):
         raise WriteError(
             f"DICOM output is written for coloured scans; this is a {type(value).__name__}. Write nifti, nrrd or tiff."
         )
     picture, sidecar = picture_of(value), folder / SIDECAR
-    if not force:
-        refuse_existing([sidecar])
-    written = write_dicom(
-        value, folder, layout="multiframe" if form == "dicom-multiframe" else "series", force=force, **options
-    )
-    with atomic_files([sidecar], force=force) as files:
+
+    def record(written: list[Path], files: OpenFiles) -> None:
         _write_record(picture.record, sidecar, written, files)
-    return written
+
+    layout: Layout = "multiframe" if form == "dicom-multiframe" else "series"
+    return write_dicom(value, folder, layout=layout, force=force, beside={sidecar: record}, **options)
 
 
 def _write_record(record: dict[str, Any], sidecar: Path, written: list[Path], files: OpenFiles) -> None:

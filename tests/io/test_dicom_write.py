@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import uuid
 from dataclasses import replace
@@ -309,3 +310,13 @@ def test_damage_in_the_source_header_is_left_behind_and_does_not_stop_the_writer
     (dataset,) = written(colored, tmp_path / "out", layout=layout)
     assert np.array_equal(np.atleast_3d(dataset.pixel_array.squeeze()), to_slices(colored.rgb)[0])
     assert not dataset.get(tag) or dataset[tag].is_empty or tag == (0x0008, 0x0016)
+
+
+def test_images_and_what_lies_beside_them_appear_together_or_not_at_all(ct: ColorScan, tmp_path: Path) -> None:
+    def no_space(written: list[Path], files: Any) -> None:
+        assert len(written) == 4
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(WriteError, match="no space"):
+        write_dicom(ct, tmp_path / "out", beside={tmp_path / "out" / "provenance.json": no_space})
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from medcolor.color_scan import ColorScan
 from medcolor.errors import WriteError
-from medcolor.io.atomic import atomic_files
+from medcolor.io.atomic import OpenFiles, atomic_files
 from medcolor.io.dicom.attributes import LABEL, shared_attributes
 from medcolor.io.dicom.identity import copy_present, whole
 from medcolor.io.dicom.multiframe import add_frames, frame_limit, suit_multiframe
@@ -66,6 +66,7 @@ def write_dicom(
     burn_in: bool = False,
     synthetic_flag: bool = True,
     modality_tag: str | None = None,
+    beside: Mapping[Path, Callable[[list[Path], OpenFiles], None]] | None = None,
 ) -> list[Path]:
     """Write a coloured scan as a new DICOM series in the study of its source.
 
@@ -85,6 +86,8 @@ def write_dicom(
         Write Synthetic Data (0008,001C) YES. Off for archives that refuse attributes newer than themselves.
     modality_tag : str, optional
         Modality to write instead of the source's, for sites that route by it.
+    beside : mapping of Path to callable, optional
+        Files that appear together with the images or not at all, and what writes each once the images are there.
 
     Returns
     -------
@@ -111,12 +114,15 @@ def write_dicom(
         parts = list(_parts(series))
         width = max(4, len(str(len(parts))))
         paths = [folder / f"{n + 1:0{width}d}.dcm" for n in range(len(parts))]
-        with atomic_files(paths, force=force, obsolete=_earlier_output(folder) if force else ()) as files:
+        more = dict(beside or {})
+        with atomic_files([*paths, *more], force=force, obsolete=_earlier_output(folder) if force else ()) as files:
             for n, (path, slices) in enumerate(zip(paths, parts, strict=True)):
                 head = _head(series, n, slices)
                 with files.open(path) as file:
                     file.write(head)
                     _write_pixels(file, series, slices)
+            for write_more in more.values():
+                write_more(paths, files)
     return paths
 
 
