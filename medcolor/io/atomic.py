@@ -99,7 +99,8 @@ def atomic_files(targets: Iterable[Path], *, force: bool = False, obsolete: Iter
     finally:
         if not done:
             for part in files.parts.values():
-                part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a disk gone or read-only: the first complaint is the one to hear
+                    part.unlink(missing_ok=True)
             for folder in reversed(made):
                 with contextlib.suppress(OSError):
                     folder.rmdir()

@@ -184,6 +184,19 @@ def test_a_file_in_the_way_is_a_clear_error(tmp_path: Path) -> None:
         write(IMAGE, tmp_path / "file" / "a.nii.gz")
 
 
+def _write_and_lose_the_folder(target: Path) -> None:
+    with atomic_files([target]) as files:
+        with files.open(target) as stream:
+            stream.write(b"half")
+        target.parent.rename(target.parent.with_name("elsewhere"))
+        target.parent.touch()
+
+
+def test_a_folder_lost_while_writing_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="in the way"):
+        _write_and_lose_the_folder(tmp_path / "out" / "x")
+
+
 IRREGULAR = replace(IMAGE, audit=(Finding("gap", "two slices are missing", Severity.IRREGULAR),))
 
 
