@@ -264,10 +264,13 @@ def _look(folder: Path) -> _Found:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield regular files in a stable order; hidden files and links to folders are not followed."""
+    """Yield regular files in a stable order; not hidden ones, no links to folders or out of the folder."""
+    inside = folder.resolve()
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(root) / name
-            if not name.startswith(".") and path.is_file():
+            if name.startswith(".") or not path.is_file():
+                continue
+            if not path.is_symlink() or path.resolve().is_relative_to(inside):
                 yield path

@@ -100,3 +100,15 @@ def test_a_listing_can_be_shown_and_stored(tmp_path: Path) -> None:
     (info,) = list_series(volume(tmp_path / "a.nii"))
     assert str(info) == "#1  OT  5 x 4 x 3 at 1 x 1 x 1 mm, 1 file, a"
     assert info.to_json()["shape"] == [5, 4, 3]
+
+
+def test_links_out_of_a_folder_are_not_followed_whatever_they_lead_to(tmp_path: Path) -> None:
+    outside = volume(tmp_path / "outside" / "a.nii")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "x.nii").symlink_to(outside)
+    with pytest.raises(ReadError) as refused:
+        list_series(tmp_path / "folder")
+    assert refused.value.code is ReadCode.EMPTY
+    inside = volume(tmp_path / "folder" / "deep" / "b.nii")
+    (tmp_path / "folder" / "y.nii").symlink_to(inside)
+    assert len(list_series(tmp_path / "folder")) == 2
