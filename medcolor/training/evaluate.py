@@ -1,0 +1,290 @@
+"""How good a colouring is: every figure of the bars, patient by patient, for each arm and each degraded input.
+
+An arm is anything that gives posteriors: the network, physics, another network. All are judged on the same pixels
+(inside the body), at the display gray of the *clean* scan, against the same target, so that only colour differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.errors import ModalityError
+from medcolor.geometry import Geometry, Space
+from medcolor.palettes import Palette, load_palette
+from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
+from medcolor.training import metrics
+from medcolor.training.evaluation import Evaluation
+from medcolor.windowing import default_display, grayscale
+
+if TYPE_CHECKING:
+    from medcolor.training.conditions import Condition
+
+Posteriors = NDArray[np.float32]
+UNITS = {"CT": "HU", "PT": "SUVbw"}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One patient with an answer.
+
+    Parameters
+    ----------
+    patient : str
+        What is drawn again by the bootstrap; several cases may share it.
+    scan : Scan
+        In true units.
+    target : ndarray of float32, (K, nk, nj, ni)
+        Posteriors; all zero where nothing is known.
+    contiguous : bool
+        Whether slices are neighbours in space; flicker needs it.
+    """
+
+    patient: str
+    scan: Scan
+    target: Posteriors
+    contiguous: bool = True
+
+    def __post_init__(self) -> None:
+        if self.target.shape[1:] != to_slices(self.scan.voxels).shape:
+            raise ValueError(
+                f"target {self.target.shape} does not fit a scan of {to_slices(self.scan.voxels).shape} (nk, nj, ni)."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What an arm says of a scan.
+
+    Parameters
+    ----------
+    posteriors : ndarray of float32, (K, nk, nj, ni)
+    log_scale : ndarray of float32, (nk, nj, ni), or None
+        Log of the expected colour error; without it the largest posterior stands for confidence.
+    """
+
+    posteriors: Posteriors
+    log_scale: NDArray[np.float32] | None = None
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Higher where the arm is surer, (nk, nj, ni)."""
+        return self.posteriors.max(axis=0) if self.log_scale is None else -self.log_scale
+
+
+Predict = Callable[[Scan], Prediction]
+
+
+def physics(scan: Scan) -> Prediction:
+    """Predict with the tissue models: the arm that the network has to beat."""
+    from medcolor import tissue
+
+    return Prediction(tissue.fit(scan).posteriors(slice(None)))
+
+
+def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int = 4) -> Predict:
+    """Return the arm of a network.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode, on ``device``.
+    normalization : Normalization
+        Fitted here to each scan.
+    device : torch.device or str
+    batch : int
+        Slices at a time.
+    """
+    import torch
+
+    def predict(scan: Scan) -> Prediction:
+        slices, fitted = to_slices(scan.voxels), normalization.fit(scan)
+        posteriors: list[NDArray[np.float32]] = []
+        scales: list[NDArray[np.float32]] = []
+        with torch.no_grad():
+            for start in range(0, len(slices), batch):
+                values = np.ascontiguousarray(fitted(slices[start : start + batch]))
+                out = network(torch.from_numpy(values)[:, None].to(device))
+                posteriors.append(torch.softmax(out.logits.float(), dim=1).cpu().numpy())
+                if out.log_scale is not None:
+                    scales.append(out.log_scale[:, 0].float().cpu().numpy())
+        stacked = np.ascontiguousarray(np.concatenate(posteriors).swapaxes(0, 1))
+        return Prediction(stacked, np.concatenate(scales) if scales else None)
+
+    return predict
+
+
+def evaluate(
+    cases: Iterable[Case],
+    arms: Mapping[str, Predict],
+    *,
+    family: str,
+    conditions: Sequence[Condition] = (),
+    style: str = "contrast",
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Measure arms on cases.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+        One at a time in memory; those of one patient are averaged.
+    arms : mapping of str to callable
+        "learned", "physics", ...; an arm that refuses a degraded scan (its unit is lost) has no figure there.
+    family : str
+        Modality family, for classes and palette.
+    conditions : sequence of Condition
+        From :func:`medcolor.training.conditions.evaluation_table`; colour error alone is measured there.
+    style : str
+        Palette the colours are compared in.
+    progress : callable, optional
+        Called with (cases done, cases in all); the total is 0 where it is not known.
+
+    Raises
+    ------
+    ValueError
+        No case.
+    """
+    palette = load_palette(family, style)
+    result = Evaluation(family, palette.names, style, {f"{c.name}, {c.severity}": c.severity for c in conditions})
+    total = len(cases) if isinstance(cases, Sequence) else 0
+    done = 0
+    for case in cases:
+        view = _View.of(case, palette)
+        for name, predict in arms.items():
+            prediction = predict(case.scan)
+            result.add("clean", name, case.patient, view.figures(prediction), view.calibration(prediction))
+        for condition in conditions:
+            degraded = condition.on_scan(case.scan, key=f"{case.patient}/{done}")
+            for name, predict in arms.items():
+                try:
+                    prediction = predict(degraded)
+                except ModalityError:
+                    continue
+                result.add(
+                    f"{condition.name}, {condition.severity}",
+                    name,
+                    case.patient,
+                    {"error": view.error(prediction)},
+                    None,
+                )
+        done += 1
+        if progress is not None:
+            progress(done, total)
+    if not done:
+        raise ValueError("There is nothing to evaluate: no case.")
+    return result
+
+
+def mean_error(cases: Iterable[Case], predict: Predict, *, family: str, style: str = "contrast") -> dict[str, float]:
+    """Return the mean over patients of the mean CIEDE2000 inside the body, and of gray's own: for validation."""
+    palette = load_palette(family, style)
+    rows = []
+    for case in cases:
+        view = _View.of(case, palette)
+        rows.append((view.error(predict(case.scan)), view.gray_error()))
+    if not rows:
+        return {"error": float("nan"), "gray_error": float("nan")}
+    error, gray = np.nanmean(np.array(rows, np.float64), axis=0)
+    return {"error": float(error), "gray_error": float(gray)}
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A case as it is looked at: what every arm is compared with, computed once."""
+
+    case: Case
+    ab: NDArray[np.float32]
+    gray: NDArray[np.uint8]
+    labels: NDArray[np.intp]
+    body: NDArray[np.bool_]
+    target_ab: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, case: Case, palette: Palette) -> _View:
+        if len(case.target) != len(palette.classes):
+            raise ValueError(f"A target of {len(case.target)} classes does not fit the palette's {palette.names}.")
+        labels = case.target.argmax(axis=0)
+        known = case.target.sum(axis=0) > 0.5
+        gray = grayscale(case.scan, default_display(case.scan))(slice(None))
+        body = (labels > 0) & known  # class 0 is what lies outside the body, in every family
+        return cls(case, palette.ab, gray, labels, body, metrics.expected_ab(case.target, palette.ab))
+
+    def error(self, prediction: Prediction) -> float:
+        return _mean(self._errors(metrics.expected_ab(prediction.posteriors, self.ab)))
+
+    def gray_error(self) -> float:
+        return _mean(self._errors(np.zeros_like(self.target_ab)))
+
+    def _errors(self, ab: NDArray[np.float32]) -> NDArray[np.floating]:
+        body = self.body
+        return metrics.color_error(self.gray[body], ab[body], self.target_ab[body])
+
+    def figures(self, prediction: Prediction) -> dict[str, float]:
+        body = self.body
+        ab = metrics.expected_ab(prediction.posteriors, self.ab)
+        errors = self._errors(ab)
+        edges = metrics.near_edges(self.labels)[body]
+        floor = self._errors(metrics.quarter_resolution(self.target_ab))
+        found = {
+            "error": _mean(errors),
+            "gray_error": self.gray_error(),
+            "risk": metrics.risk_coverage(errors, prediction.confidence[body]),
+            "edge_error": _mean(errors[edges]),
+            "edge_floor": _mean(floor[edges]),
+        }
+        dice = metrics.posterior_dice(prediction.posteriors[:, body], self.case.target[:, body])
+        found |= {f"dice {n}": float(value) for n, value in enumerate(dice)}
+        return found | self._flicker(ab)
+
+    def _flicker(self, ab: NDArray[np.float32]) -> dict[str, float]:
+        if not self.case.contiguous or len(self.labels) < 2:
+            return {"flicker": float("nan"), "target_flicker": float("nan")}
+        still = metrics.still_pixels(self.gray[:-1], self.gray[1:], self.labels[:-1], self.labels[1:])
+        still &= self.body[:-1] & self.body[1:]
+        own = metrics.flicker(self.target_ab[:-1], self.target_ab[1:], still)
+        return {"flicker": metrics.flicker(ab[:-1], ab[1:], still), "target_flicker": own}
+
+    def calibration(self, prediction: Prediction) -> dict[str, metrics.Calibration]:
+        p, t = prediction.posteriors[:, self.body], self.case.target[:, self.body]
+        return {"ece": metrics.calibration(p, t), "ece_soft": metrics.calibration(p, t, soft=True)}
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def cases_of(samples: Iterable[Mapping[str, Any]], *, contiguous: bool = True) -> list[Case]:
+    """Gather slices of ``medcolor.training.datasets`` into cases: neighbours in the sequence with one patient and size.
+
+    Parameters
+    ----------
+    samples : iterable of dict
+        "image" (1, H, W) in scan units, "target" (K, H, W), "patient", "family"; "units" where they are unusual.
+    contiguous : bool
+        Whether consecutive slices are neighbours in space.
+    """
+    groups: list[list[Mapping[str, Any]]] = []
+    for sample in samples:
+        key = (sample["patient"], np.shape(sample["image"]))
+        if groups and (groups[-1][0]["patient"], np.shape(groups[-1][0]["image"])) == key:
+            groups[-1].append(sample)
+        else:
+            groups.append([sample])
+    return [_case(group, contiguous) for group in groups]
+
+
+def _case(group: Sequence[Mapping[str, Any]], contiguous: bool) -> Case:
+    first = group[0]
+    block = np.concatenate([np.asarray(s["image"]) for s in group])
+    units = first.get("units") or UNITS.get(first["family"], GRAY_LEVEL)
+    if units == "HU":
+        block = np.rint(block).astype(np.int16)
+    grid = Geometry.from_spacing((block.shape[2], block.shape[1], block.shape[0]), (1, 1, 1), Space.PIXEL)
+    scan = Scan(from_slices(np.ascontiguousarray(block)), grid, modality=first["family"], units=units)
+    target = np.stack([np.asarray(s["target"], np.float32) for s in group], axis=1)
+    return Case(str(first["patient"]), scan, target, contiguous)
