@@ -287,6 +287,10 @@ DAMAGED = [
     ((0x0018, 0x0050), b"DS", b"DS"),
     ((0x0008, 0x0020), b"DA", b"D?"),
     ((0x0008, 0x0016), b"UI", b"Uj"),
+    ((0x0008, 0x0020), b"DA", b"US"),  # a VR of the standard, and not this attribute's
+    ((0x0010, 0x0020), b"LO", b"FD"),
+    ((0x0020, 0x000E), b"UI", b"PN"),
+    ((0x0020, 0x000E), b"UI", b"\\"),
 ]
 
 
@@ -301,7 +305,10 @@ def test_damage_in_the_source_header_is_left_behind_and_does_not_stop_the_writer
     source.save_as(path)
     raw = bytearray(path.read_bytes())
     at = raw.index(np.array(tag, "<u2").tobytes() + vr)
-    raw[at + 4 : at + 6] = other
+    if other == b"\\":
+        raw[at + 20 : at + 21] = other  # two values where one is allowed
+    else:
+        raw[at + 4 : at + 6] = other
     if other == b"DS":
         raw[at + 9 : at + 10] = b"-"  # a number no more
     path.write_bytes(raw)
@@ -309,7 +316,7 @@ def test_damage_in_the_source_header_is_left_behind_and_does_not_stop_the_writer
     colored = load_colorizer("lut:viridis")(scan)
     (dataset,) = written(colored, tmp_path / "out", layout=layout)
     assert np.array_equal(np.atleast_3d(dataset.pixel_array.squeeze()), to_slices(colored.rgb)[0])
-    assert not dataset.get(tag) or dataset[tag].is_empty or tag == (0x0008, 0x0016)
+    assert not dataset.get(tag) or dataset[tag].is_empty or tag in {(0x0008, 0x0016), (0x0020, 0x000E)}
 
 
 def test_images_and_what_lies_beside_them_appear_together_or_not_at_all(ct: ColorScan, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF
 _FIRST_TAGS = {(2, 0), (2, 1), (2, 2), (2, 0x10), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16), (8, 0x18)}
 _FUNCTIONAL_GROUPS = 0x52009229
-_TEXT_VRS = frozenset(["AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
+_STRING_VRS = frozenset(["AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UR", "UT"])
+_NUMBER_VRS = frozenset(["DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"])
+_KINDS = (_STRING_VRS, _NUMBER_VRS, frozenset(["OB", "OW", "OF", "OD", "OL", "OV"]))
 _LONG_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 
 
@@ -205,32 +207,49 @@ def drop_bulk(header: Any, *, deep: bool) -> None:
 
 
 def _drop_damaged(ds: Any, *, deep: bool) -> None:
-    """Remove the attributes that pydicom cannot make sense of.
+    """Remove the attributes that pydicom cannot make sense of, or that are of another kind than DICOM says.
 
     Such a value reads as absent (see ``header``); whoever copies the attribute itself must not stumble over it.
     Private attributes are left alone, as nobody reads them, and texts, which pydicom reads whatever they hold.
     """
-    from pydicom.dataelem import RawDataElement
+    from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
     for element in list(ds.values()):
-        raw = isinstance(element, RawDataElement)
-        if element.tag.is_private or (element.VR in _TEXT_VRS and raw) or (element.VR == "SQ" and not deep):
+        tag, vr = element.tag, element.VR
+        if tag.is_private or (vr == "SQ" and not deep):
             continue
-        if not (_load(ds, element.tag) and _still_number(loaded := ds[element.tag])):
-            del ds[element.tag]
-        elif deep and loaded.VR == "SQ":
-            for item in loaded.value:
+        meant = dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+        if vr in _STRING_VRS and (meant in _STRING_VRS or not meant):
+            continue
+        if not (_load(ds, tag) and _sound(ds[tag], meant)):
+            del ds[tag]
+        elif deep and ds[tag].VR == "SQ":
+            for item in ds[tag].value:
                 _drop_damaged(item, deep=True)
 
 
-def _still_number(loaded: Any) -> bool:
-    """Whether no number was taken for a text, as pydicom does with a damaged one."""
-    from pydicom.datadict import dictionary_has_tag, dictionary_VR
+def _sound(loaded: Any, meant: str) -> bool:
+    """Whether a value is of the kind the dictionary says: a damaged number loads as a text, a damaged VR as anything.
 
-    if loaded.VR in {"DS", "IS"}:
-        several = loaded.value if loaded.VM > 1 else [loaded.value]
-        return not any(isinstance(value, str) and value.strip() for value in several)
-    return loaded.VR not in _TEXT_VRS or not dictionary_has_tag(loaded.tag) or dictionary_VR(loaded.tag) in _TEXT_VRS
+    Parameters
+    ----------
+    loaded : pydicom.DataElement
+    meant : str
+        VR of the dictionary ("US or SS" for some), empty where it does not know the attribute.
+    """
+    from pydicom.datadict import dictionary_VM
+
+    if not meant:
+        return True
+    if meant != loaded.VR and loaded.VR not in meant.split() and not any({loaded.VR, meant} <= k for k in _KINDS):
+        return False
+    if loaded.VR in _NUMBER_VRS and any(isinstance(v, str) and v.strip() for v in _values(loaded)):
+        return False
+    return loaded.VM < 2 or loaded.VR not in {*_NUMBER_VRS, "UI"} or dictionary_VM(loaded.tag) != "1"
+
+
+def _values(loaded: Any) -> list[Any]:
+    return list(loaded.value) if loaded.VM > 1 else [loaded.value]
 
 
 def _load(header: Any, tag: Any) -> bool:
