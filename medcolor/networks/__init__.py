@@ -1,0 +1,29 @@
+"""Networks: tensors in, tensors out; no paths, no devices, one file each.
+
+Import them from their own modules or from here; nothing is loaded before it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+_HOMES = MappingProxyType(
+    {
+        "ECCV16": "medcolor.networks.eccv16",
+        "Normalization": "medcolor.networks.normalization",
+        "TissueOutput": "medcolor.networks.tissue_unet",
+        "TissueUNet": "medcolor.networks.tissue_unet",
+        "VARIANTS": "medcolor.networks.tissue_unet",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["ECCV16", "VARIANTS", "Normalization", "TissueOutput", "TissueUNet"]  # noqa: F822

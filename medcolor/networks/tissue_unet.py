@@ -1,0 +1,208 @@
+"""Tissue logits of a slice, fast by construction: context at reduced resolution, edges at full resolution.
+
+A U-Net works on a quarter of the resolution (its input is folded into channels, so no pixel is thrown away). What it
+knows about each place is brought back to full size in few channels, where a light part that sees the gray decides
+pixel by pixel. Everything is convolutions, without branches on data: the graph exports as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "full": {"reduction": 1, "refinement": 0, "widths": (16, 32, 64, 96)},
+        "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (24, 48, 72, 96)},
+        "half_refined": {"reduction": 2, "refinement": 16, "widths": (24, 48, 72, 96)},
+        "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (16, 32, 64, 96)},
+        "quarter_refined": {"reduction": 4, "refinement": 16, "widths": (32, 64, 96, 128)},
+        "quarter_small": {"reduction": 4, "refinement": 16, "widths": (16, 32, 64, 96)},
+    }
+)
+"""Designs to be ranked against each other: keyword arguments of :class:`TissueUNet`. None has been trained yet."""
+
+_SCALES = (-6.0, 6.0)  # log of the expected error in a*, b* units: a numerical fence, far outside what is meant
+
+
+class TissueOutput(NamedTuple):
+    """What the network says of each pixel.
+
+    Attributes
+    ----------
+    logits : Tensor, (N, K, H, W)
+        Of the tissue classes.
+    log_scale : Tensor, (N, 1, H, W)
+        Natural logarithm of the expected colour error, in units of a*, b*.
+    """
+
+    logits: torch.Tensor
+    log_scale: torch.Tensor
+
+
+class TissueUNet(nn.Module):
+    """One compact design for all modalities.
+
+    Parameters
+    ----------
+    classes : int
+        K, at least 2.
+    in_channels : int
+        Channels of the image; the first is the normalized gray.
+    widths : sequence of int
+        Channels of each level, finest first; each level halves the resolution of the one before.
+    reduction : {1, 2, 4}
+        Side of the square of pixels folded into channels before the U-Net.
+    refinement : int
+        Channels of the part at full resolution; 0 enlarges the logits bilinearly instead (the fast mode).
+    hint_channels : int
+        Reserved for hints: further input channels after the image's.
+
+    Raises
+    ------
+    ValueError
+        A parameter outside what is said above.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        in_channels: int = 1,
+        widths: Sequence[int] = (16, 32, 64, 96),
+        reduction: int = 4,
+        refinement: int = 16,
+        hint_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        widths = tuple(widths)
+        if classes < 2 or in_channels < 1 or hint_channels < 0 or refinement < 0 or reduction not in (1, 2, 4):
+            raise ValueError(
+                f"TissueUNet takes classes >= 2, in_channels >= 1, hint_channels >= 0, refinement >= 0 and reduction "
+                f"1, 2 or 4; got {classes}, {in_channels}, {hint_channels}, {refinement} and {reduction}."
+            )
+        if len(widths) < 2 or min(widths) < 1:
+            raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
+        self.classes, self.reduction, self.refinement = classes, reduction, refinement
+        self.in_channels = in_channels + hint_channels
+        self.multiple = reduction << (len(widths) - 1)
+        """Sides are filled up to multiples of this."""
+        self.stem = _double(self.in_channels * reduction**2, widths[0])
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        upward = list(zip(widths, widths[1:], strict=False))[::-1]
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in upward)
+        self.up = nn.ModuleList(_double(a, a) for a, _ in upward)
+        self.scale = nn.Sequential(nn.Conv2d(widths[0], 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 1))
+        if not refinement:
+            self.head = nn.Conv2d(widths[0], classes, 1)
+            return
+        folded = min(2, reduction) ** 2
+        self.context = nn.Conv2d(widths[0], refinement, 1)
+        self.look = nn.Conv2d(self.in_channels * folded, refinement, 3, padding=1, bias=False)
+        self.refine = _conv(refinement, refinement)
+        self.head = nn.Conv2d(refinement, classes * folded, 1)
+        self.edge_scale = nn.Conv2d(refinement, folded, 1)
+
+    @property
+    def reach(self) -> int:
+        """How far, in pixels, an input pixel can matter for an output: the halo that makes tiles seamless."""
+        # Two convolutions at the finest level, three on the way down and three on the way up at each level's cell size.
+        cells = 2 + 6 * ((1 << len(self.down)) - 1)
+        return (cells + 1) * self.reduction + 2  # and the bilinear kernel, and the refinement
+
+    def forward(self, x: torch.Tensor) -> TissueOutput:
+        """Return logits and log scale of images of any size.
+
+        Parameters
+        ----------
+        x : Tensor, (N, in_channels + hint_channels, H, W)
+            Normalized to about [-1, 1].
+        """
+        height, width = x.shape[-2:]
+        x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        features = self._context_of(x)
+        log_scale = _enlarged(self.scale(features.detach()), self.reduction)  # the estimate must not bend what it rates
+        if self.refinement:
+            logits, change = self._refined(x, features)
+            log_scale = log_scale + change
+        else:
+            logits = _enlarged(self.head(features), self.reduction)
+        log_scale = log_scale.clamp(*_SCALES)
+        return TissueOutput(logits[..., :height, :width], log_scale[..., :height, :width])
+
+    def folded(self) -> TissueUNet:
+        """Return a copy for use, with batch normalization folded into the convolutions before it."""
+        copy = deepcopy(self).eval()
+        for module in copy.modules():
+            if isinstance(module, _ConvNormReLU):
+                module.fold()
+        return copy
+
+    def _context_of(self, x: torch.Tensor) -> torch.Tensor:
+        levels = [self.stem(_folded(x, self.reduction))]
+        for down in self.down:
+            levels.append(down(levels[-1]))  # noqa: PERF401 - each level needs the one before
+        out = levels.pop()
+        for narrow, up in zip(self.narrow, self.up, strict=True):
+            out = up(functional.interpolate(narrow(out), scale_factor=2.0, mode="nearest") + levels.pop())
+        return out
+
+    def _refined(self, x: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and the change of the log scale at full resolution.
+
+        Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
+        """
+        fold = min(2, self.reduction)
+        context = _enlarged(self.context(features), self.reduction // fold)
+        h = self.refine(self.look(_folded(x, fold)).add_(context).relu_())
+        return _unfolded(self.head(h), fold), _unfolded(self.edge_scale(h.detach()), fold)
+
+
+def _folded(x: torch.Tensor, side: int) -> torch.Tensor:
+    return x if side == 1 else functional.pixel_unshuffle(x, side)
+
+
+def _unfolded(x: torch.Tensor, side: int) -> torch.Tensor:
+    return x if side == 1 else functional.pixel_shuffle(x, side)
+
+
+def _enlarged(x: torch.Tensor, factor: int) -> torch.Tensor:
+    if factor == 1:
+        return x
+    return functional.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)
+
+
+class _ConvNormReLU(nn.Module):
+    """3 x 3 convolution, batch normalization, ReLU; the middle one goes away when folded."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(after)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.norm(self.conv(x)), inplace=True)
+
+    def fold(self) -> None:
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = nn.utils.fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+def _conv(before: int, after: int, *, stride: int = 1) -> nn.Module:
+    return _ConvNormReLU(before, after, stride)
+
+
+def _double(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(_conv(before, after), _conv(after, after))
+
+
+__all__ = ["VARIANTS", "TissueOutput", "TissueUNet"]
