@@ -82,6 +82,14 @@ class TrainingError(MedcolorError, ValueError):
     """A training cannot start, go on or be exported; names the setting or file, and what is accepted."""
 
 
+class BundleError(MedcolorError, ValueError):
+    """A trained colorizer's folder is missing, incomplete, damaged, contradictory, or not trusted."""
+
+
+class LicenseError(TrainingError):
+    """Data whose licence does not allow what was asked for, such as weights that will be shipped."""
+
+
 class RestoreError(MedcolorError, ValueError):
     """The gray cannot be recovered from these pixels, and why."""
 
