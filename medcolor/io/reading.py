@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,14 +91,29 @@ def read(path: Path | str, *, series: str | int | None = None, modality: str | N
     """
     path = _existing(path)
     code = _modality(modality)
-    if path.is_dir():
-        return _read_folder(path, series, code)
-    form = _file_format(path)
-    if form in {"dicom", "zip"}:
-        from medcolor.io.dicom.read import read_dicom
+    with _enough_memory(path):
+        if path.is_dir():
+            return _read_folder(path, series, code)
+        form = _file_format(path)
+        if form in {"dicom", "zip"}:
+            from medcolor.io.dicom.read import read_dicom
 
-        return read_dicom(path, series=series, modality=code)
-    return _read_part(path, form, _pick(path, _list_file(path, form), series), code)
+            return read_dicom(path, series=series, modality=code)
+        return _read_part(path, form, _pick(path, _list_file(path, form), series), code)
+
+
+@contextmanager
+def _enough_memory(path: Path) -> Iterator[None]:
+    """Refuse what is below the size caps and still too large for this machine."""
+    try:
+        yield
+    except MemoryError:
+        raise ReadError(
+            path,
+            ReadCode.TOO_LARGE,
+            "decoded, this is larger than the memory this process may have.",
+            "Crop or downsample it, or read it where there is more memory.",
+        ) from None
 
 
 def _existing(path: Path | str) -> Path:

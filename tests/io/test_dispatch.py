@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -112,3 +114,24 @@ def test_links_out_of_a_folder_are_not_followed_whatever_they_lead_to(tmp_path: 
     inside = volume(tmp_path / "folder" / "deep" / "b.nii")
     (tmp_path / "folder" / "y.nii").symlink_to(inside)
     assert len(list_series(tmp_path / "folder")) == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")
+def test_what_memory_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((1000, 1000, 1000))
+    header.set_data_dtype(np.float32)
+    header["vox_offset"] = 352
+    path = tmp_path / "a.nii"
+    with path.open("wb") as file:
+        file.write(header.binaryblock)
+        file.truncate(352 + 4_000_000_000)  # sparse: takes no room on the disk
+    code = (
+        "import resource, sys; from medcolor import errors, read\n"
+        "import numpy, nibabel, scipy\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+        "try: read(sys.argv[1], modality='MR')\n"
+        "except errors.ReadError as error: print(error.code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == ReadCode.TOO_LARGE, done.stderr
