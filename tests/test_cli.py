@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -231,3 +232,14 @@ def test_a_report_with_a_personal_palette_shows_its_colours(ct: Path, tmp_path: 
     assert run([*arguments, "--report", str(page)]) == 0
     swatch = legend(load_palette("CT", str(palette)))[4].swatch
     assert f"background:rgb{swatch}" in page.read_text()
+
+
+def test_text_is_burned_in_only_when_asked_and_then_recorded_and_still_restored(ct: Path, tmp_path: Path) -> None:
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "out"), "--burn-in", "--quiet"]) == 0
+    header = pydicom.dcmread(tmp_path / "out" / "0001.dcm")
+    assert header.Rows > 40
+    assert "strip" in header.DerivationDescription
+    assert run(["restore", str(tmp_path / "out"), "-o", str(tmp_path / "gray"), "--quiet"]) == 0
+    np.testing.assert_array_equal(pngs(tmp_path / "gray"), display_gray(read(ct)).transpose(2, 1, 0))
+    assert run(["colorize", str(ct), "-o", str(tmp_path / "png"), "--to", "png", "--burn-in", "--quiet"]) != 0
+    assert not (tmp_path / "png").exists()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from medcolor.cli.messages import DONE, PARTIAL, REFUSED, fail, failure_code, note, progress_bar, result
-from medcolor.errors import AmbiguousSeriesError, MedcolorError
+from medcolor.errors import AmbiguousSeriesError, MedcolorError, WriteError
 
 if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan
@@ -59,6 +59,7 @@ def colorize(
     window: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     report: Path | None = None,
+    burn_in: bool = False,
     force: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -90,6 +91,8 @@ def colorize(
         Where to compute; physics and tables run on the CPU.
     report
         Also write an HTML page comparing gray and colour.
+    burn_in
+        DICOM only: a strip below the image that says "not for diagnostic use". Without it no text is in the pixels.
     force
         Overwrite existing output.
     quiet
@@ -104,7 +107,7 @@ def colorize(
     jobs = plan(inputs, series)
     refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
-    settings = Settings(output, to, modality, parse_window(window), force, quiet, several=len(jobs) > 1)
+    settings = Settings(output, to, modality, parse_window(window), burn_in, force, quiet, several=len(jobs) > 1)
     outcomes = [run_job(job, paint, settings, entries if report else None) for job in jobs]
     if report and entries:
         from medcolor.report import write_page
@@ -124,6 +127,7 @@ class Settings:
     to: OutputFormat
     modality: str | None
     window: Window | str | None
+    burn_in: bool
     force: bool
     quiet: bool
     several: bool
@@ -180,7 +184,10 @@ def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Col
     with progress_bar("colour", quiet=settings.quiet) as progress:
         colored = paint(scan, window=settings.window, progress=progress)
     target, form = destination(colored, settings)
-    write(colored, target, format=form, force=settings.force)
+    if settings.burn_in and not (form or "").startswith("dicom"):
+        raise WriteError(f"--burn-in writes its strip into DICOM objects, and {target} would be {form or 'none'}.")
+    options = {"burn_in": True} if settings.burn_in else {}
+    write(colored, target, format=form, force=settings.force, **options)
     if not settings.quiet:
         describe(scan, colored)
         result(str(target))
