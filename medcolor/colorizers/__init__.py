@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from medcolor.color_scan import ColorScan, Law
@@ -68,7 +69,11 @@ class ColorizerInfo:
 
 
 def list_colorizers() -> list[ColorizerInfo]:
-    """Return every colorizer that ``load_colorizer`` knows by name, and the patterns of those made from a file."""
+    """Return every colorizer that ``load_colorizer`` knows by name, and the patterns of those made from a file.
+
+    Trained ones are listed when their folder is complete.
+    """
+    from medcolor.bundles import bundle_names, find_bundle, read_card
     from medcolor.luts import list_luts
 
     physics = ColorizerInfo(
@@ -85,7 +90,9 @@ def list_colorizers() -> list[ColorizerInfo]:
         ColorizerInfo(f"lut:{name}", Law.LUT, ("any",), "colour table applied to the displayed gray")
         for name in list_luts()
     ]
-    return [physics, segmentation, *luts]
+    cards = [read_card(find_bundle(name)) for name in bundle_names()]
+    trained = [ColorizerInfo(card.name, Law.LIGHTNESS, (card.family,), card.description) for card in cards]
+    return [physics, *trained, segmentation, *luts]
 
 
 def load_colorizer(
@@ -96,13 +103,17 @@ def load_colorizer(
     cvd: str | None = None,
     soft_edge: float | None = None,
     bleed: float | None = None,
+    fade: float | None = None,
+    device: str | None = None,
+    trust: bool = False,
 ) -> Colorizer:
     """Build a colorizer.
 
     Parameters
     ----------
     spec : str
-        ``"physics"``, ``"lut:NAME"``, or ``"seg:PATH"`` with a label map or DICOM SEG.
+        ``"physics"``, ``"lut:NAME"``, or ``"seg:PATH"`` with a label map or DICOM SEG; the name of a trained bundle,
+        or with ``trust`` the path of a bundle's folder.
     palette : str, optional
         Style of the modality's palette, or the path of a personal YAML; default ``"anatomical"``.
         Tables have none. For a segmentation: a table with the names and colours of its labels.
@@ -113,6 +124,10 @@ def load_colorizer(
         optionally with a severity, ``"deutan:0.6"``.
     soft_edge, bleed : float, optional
         Of a segmentation, in mm; see :class:`~medcolor.colorizers.segmentation.SegmentationColorizer`.
+    fade, device : float, str, optional
+        Of a trained bundle; see :class:`~medcolor.colorizers.network.NetworkColorizer`.
+    trust : bool
+        A bundle is code: the one in this folder may run on this computer.
 
     Raises
     ------
@@ -122,12 +137,17 @@ def load_colorizer(
         A strength outside 0..1, or an option this colorizer does not have.
     FileNotFoundError, ReadError
         The segmentation cannot be read.
+    BundleError
+        A trained bundle is incomplete, damaged, contradicts itself, or is not trusted.
     """
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
     kind, _, name = spec.partition(":")
     if kind != "seg" and (soft_edge is not None or bleed is not None):
         raise ValueError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
+    trained = kind not in {"physics", "lut", "seg"} and _is_bundle(spec)
+    if not trained and (fade is not None or device is not None):
+        raise ValueError(f"{spec} is not trained: fade and device are options of trained bundles.")
     match kind, name:
         case "physics", "":
             from medcolor.colorizers.tissue import TissueColorizer
@@ -152,11 +172,29 @@ def load_colorizer(
                 strength=float(strength),
                 cvd=cvd,
             )
+        case _ if trained:
+            from medcolor.bundles import load_bundle
+            from medcolor.colorizers.network import NetworkColorizer
+
+            return NetworkColorizer(
+                load_bundle(spec, trust=trust),
+                palette=palette or "anatomical",
+                strength=float(strength),
+                cvd=cvd,
+                fade=0.0 if fade is None else float(fade),
+                device=device or "auto",
+            )
         case _:
             names = [info.name for info in list_colorizers()]
             near = difflib.get_close_matches(spec, names, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             raise UnknownColorizerError(f'"{spec}" is no colorizer. Available: {", ".join(names)}.{hint}')
+
+
+def _is_bundle(spec: str) -> bool:
+    from medcolor.bundles import bundle_names
+
+    return spec in bundle_names() or (spec.strip() != "" and Path(spec).is_dir())
 
 
 __all__ = ["Colorizer", "ColorizerInfo", "Progress", "list_colorizers", "load_colorizer"]

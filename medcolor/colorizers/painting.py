@@ -21,19 +21,25 @@ PaintBlock = Callable[[slice, NDArray[np.uint8], NDArray[np.uint8]], None]
 """(range of slices, display gray (n, nj, ni), RGB to fill (n, nj, ni, 3))."""
 
 
-def blocks(n_slices: int, slice_voxels: int) -> Iterator[slice]:
-    """Yield ranges of whole slices of about a quarter of a million voxels each."""
-    step = max(1, _BLOCK_VOXELS // max(1, slice_voxels))
+def blocks(n_slices: int, slice_voxels: int, block_voxels: int | None = None) -> Iterator[slice]:
+    """Yield ranges of whole slices of about a quarter of a million voxels each, or of ``block_voxels``."""
+    step = max(1, (block_voxels or _BLOCK_VOXELS) // max(1, slice_voxels))
     for start in range(0, n_slices, step):
         yield slice(start, min(start + step, n_slices))
 
 
 def paint(
-    scan: Scan, display: Display, paint_block: PaintBlock, *, progress: Progress | None = None
+    scan: Scan,
+    display: Display,
+    paint_block: PaintBlock,
+    *,
+    progress: Progress | None = None,
+    block_voxels: int | None = None,
 ) -> tuple[NDArray[np.uint8], int]:
     """Colour a scan block by block.
 
-    Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them.
+    Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them. ``block_voxels`` is the
+    size of a block where the usual one is too small, as on a GPU.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def paint(
     colored = None if scan.colored is None else to_slices(scan.colored)
     source = None if scan.rgb is None else to_slices(scan.rgb)
     passed_through = 0
-    for block in blocks(nk, ni * nj):
+    for block in blocks(nk, ni * nj, block_voxels):
         paint_block(block, gray_of(block), rgb[block])
         if colored is not None and source is not None and colored[block].any():
             mask = colored[block]

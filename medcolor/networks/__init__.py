@@ -26,4 +26,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["ECCV16", "VARIANTS", "Normalization", "TissueOutput", "TissueUNet"]  # noqa: F822
+__all__ = ["ECCV16", "VARIANTS", "Normalization", "TissueOutput", "TissueUNet"]

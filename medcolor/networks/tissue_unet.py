@@ -7,6 +7,7 @@ pixel by pixel. Everything is convolutions, without branches on data: the graph 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from types import MappingProxyType
@@ -95,9 +96,9 @@ class TissueUNet(nn.Module):
         """Sides are filled up to multiples of this."""
         self.stem = _double(self.in_channels * reduction**2, widths[0])
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in zip(widths, widths[1:], strict=False)
+            nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in itertools.pairwise(widths)
         )
-        upward = list(zip(widths, widths[1:], strict=False))[::-1]
+        upward = list(itertools.pairwise(widths))[::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in upward)
         self.up = nn.ModuleList(_double(a, a) for a, _ in upward)
         self.scale = nn.Sequential(nn.Conv2d(widths[0], 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 1))
@@ -149,7 +150,7 @@ class TissueUNet(nn.Module):
     def _context_of(self, x: torch.Tensor) -> torch.Tensor:
         levels = [self.stem(_folded(x, self.reduction))]
         for down in self.down:
-            levels.append(down(levels[-1]))  # noqa: PERF401 - each level needs the one before
+            levels.append(down(levels[-1]))
         out = levels.pop()
         for narrow, up in zip(self.narrow, self.up, strict=True):
             out = up(functional.interpolate(narrow(out), scale_factor=2.0, mode="nearest") + levels.pop())

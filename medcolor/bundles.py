@@ -1,0 +1,154 @@
+"""Trained colorizers as MONAI bundles: found by name, checked, and put together by MONAI's own parser.
+
+``configs/`` is the registry: a folder with all files of a bundle is one. A bundle is code (its config may name and
+call anything), so a folder elsewhere is opened only when somebody says that it is trusted. What is wrong or missing is
+a :class:`BundleError`; there is never another model in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medcolor.bundle_files import CONFIG, WEIGHTS, BundleCard, is_complete, read_card, read_weights, write_bundle
+from medcolor.errors import BundleError
+from medcolor.resources import config_dir
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from medcolor.networks.normalization import Normalization
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A bundle ready for use.
+
+    Attributes
+    ----------
+    card : BundleCard
+    network : nn.Module
+        With its weights, in evaluation mode, on the CPU.
+    inferer : callable
+        ``inferer(inputs, network)``, as MONAI's.
+    normalization : Normalization
+        To be fitted to each scan.
+    """
+
+    card: BundleCard
+    network: nn.Module
+    inferer: Any
+    normalization: Normalization
+
+
+def bundle_names() -> list[str]:
+    """Return the complete bundles of ``configs/``, sorted."""
+    return sorted(folder.name for folder in config_dir().iterdir() if is_complete(folder))
+
+
+def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
+    """Return the folder of a bundle.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name in ``configs/``; or any folder, with ``trust``.
+    trust : bool
+        The folder elsewhere may run its code here.
+
+    Raises
+    ------
+    BundleError
+        No such bundle, or a folder that was not said to be trusted.
+    """
+    name = str(name_or_path)
+    if name in bundle_names():
+        return config_dir() / name
+    folder = Path(name_or_path)
+    if not name or not folder.is_dir():
+        known = ", ".join(bundle_names()) or "none yet"
+        raise BundleError(f'"{name}" is no bundle. In {config_dir()}: {known}; or the path of a bundle\'s folder.')
+    if not trust:
+        raise BundleError(
+            f"{folder} is outside {config_dir()}. A bundle is code that runs on this computer: if you know where it "
+            "comes from, pass trust=True."
+        )
+    return folder
+
+
+def bundle_root(name: str) -> str:
+    """Return the folder that ``inference.yaml`` belongs to: this one if it holds a bundle, else the one in configs."""
+    return "." if is_complete(Path()) else str(find_bundle(name))
+
+
+def load_bundle(name_or_path: str | Path, *, trust: bool = False) -> Bundle:
+    """Find a bundle, check it and put it together.
+
+    Raises
+    ------
+    BundleError
+        As :func:`find_bundle`; a file is missing, damaged, or contradicts the others.
+    """
+    folder = find_bundle(name_or_path, trust=trust)
+    card = read_card(folder)
+    read_weights(card)  # before any of its code runs
+    from monai.bundle import ConfigParser
+
+    try:
+        parser = ConfigParser()
+        parser.read_config(str(folder / CONFIG))
+        parser["bundle_root"] = str(folder)
+        parts = {key: parser.get_parsed_content(key) for key in ("network_def", "inferer", "normalization")}
+    except Exception as error:  # whatever the config's code raises
+        raise BundleError(
+            f"{folder / CONFIG} cannot be put together; it must define network_def, inferer and normalization. "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return assemble(
+        folder, network=parts["network_def"], inferer=parts["inferer"], normalization=parts["normalization"]
+    )
+
+
+def assemble(folder: str | Path, *, network: nn.Module, inferer: Any, normalization: Normalization) -> Bundle:
+    """Give a network the bundle's weights, checked; ``inference.yaml`` calls this, too.
+
+    Raises
+    ------
+    BundleError
+        The weights' hash is wrong, they do not fit the network, or the network's classes are not the metadata's.
+    """
+    from medcolor.networks.normalization import Normalization
+
+    card = read_card(Path(folder))
+    if (count := getattr(network, "classes", None)) != len(card.classes):
+        raise BundleError(
+            f"{card.folder / CONFIG}: network_def has {count} classes, the metadata {len(card.classes)}: "
+            f"{', '.join(card.classes)}."
+        )
+    if not isinstance(normalization, Normalization) or not callable(inferer):
+        raise BundleError(
+            f"{card.folder / CONFIG}: normalization must be a medcolor.networks.normalization.Normalization and "
+            f"inferer callable, got {type(normalization).__name__} and {type(inferer).__name__}."
+        )
+    tensors = read_weights(card)
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise BundleError(f"{card.folder / WEIGHTS} holds numbers that are not finite; training went wrong.")
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise BundleError(f"{card.folder / WEIGHTS} does not fit network_def. {error}") from error
+    return Bundle(card, network.eval(), inferer, normalization)
+
+
+__all__ = [
+    "Bundle",
+    "BundleCard",
+    "assemble",
+    "bundle_names",
+    "bundle_root",
+    "find_bundle",
+    "load_bundle",
+    "read_card",
+    "write_bundle",
+]

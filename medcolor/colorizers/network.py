@@ -1,0 +1,307 @@
+"""Colour learned by a network, under the colour law: a posterior for each tissue class, a palette, one exact table.
+
+On a CPU one slice is computed at a time, so the bytes do not depend on how a volume is cut. On a GPU slices go in
+batches, and colours may differ from the CPU's by one step of (a*, b*); the gray is exact everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import medcolor
+from medcolor.bundles import Bundle
+from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
+from medcolor.color_scan import ColorScan, Law, Provenance
+from medcolor.colorizers.painting import paint
+from medcolor.colorizers.tiles import Tile, tiles
+from medcolor.errors import ModalityError
+from medcolor.palettes import Palette, load_palette, with_cvd
+from medcolor.scan import Scan, to_slices
+from medcolor.tissue.model import valid
+from medcolor.voi import Display
+from medcolor.windowing import resolve_display
+
+if TYPE_CHECKING:
+    import torch
+
+    from medcolor.colorizers import Progress
+
+HALF_CONFIDENCE = 10.0
+"""Expected error, in units of a*, b*, at which the confidence is one half: a plain difference between two tissues."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a network says of one scan; computed when asked, range of slices by range of slices.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        In palette order.
+    """
+
+    classes: tuple[str, ...]
+    _colorizer: NetworkColorizer
+    _scan: Scan
+    _normalization: Any
+
+    def posteriors(self, block: slice) -> NDArray[np.float32]:
+        """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
+        return self._whole(block, 0)
+
+    def expected_error(self, block: slice) -> NDArray[np.float32]:
+        """Return the expected colour error of a range of slices, (n, nj, ni), in units of a*, b*; 0 without image."""
+        return self._whole(block, 1)
+
+    def confidence(self, block: slice) -> NDArray[np.float32]:
+        """Return how far colours can be relied on, (n, nj, ni), from 1 toward 0; 0.5 at :data:`HALF_CONFIDENCE`."""
+        return np.float32(1) / (1 + self.expected_error(block) / np.float32(HALF_CONFIDENCE))
+
+    def tensors(self, block: slice) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
+        """Yield each tile with its posteriors (K, n, h, w) and expected error (n, h, w), on the device."""
+        import torch
+
+        chosen = to_slices(self._scan.voxels)[block]
+        good = valid(self._scan, block)
+        values = self._normalization(chosen)
+        if good is not None:
+            values[~good] = -1
+        network, device = self._colorizer.network, self._colorizer.torch_device
+        reach, multiple = getattr(network, "reach", 128), getattr(network, "multiple", 32)
+        for tile in tiles(chosen.shape, reach=reach, multiple=multiple, batch=self._colorizer.at_once):
+            inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                logits, log_scale = self._colorizer.bundle.inferer(inputs, network)
+                inner = (slice(None), slice(None), *tile.inner)
+                # class by class in memory before the softmax: the colour law reads whole planes
+                planes = logits[inner].permute(1, 0, 2, 3).to(torch.float32, memory_format=torch.contiguous_format)
+                posteriors = torch.softmax(planes.contiguous(), dim=0)
+                error = log_scale[inner][:, 0].float().exp()
+                if good is not None:
+                    outside = torch.from_numpy(~good[tile.kept]).to(device)
+                    posteriors.masked_fill_(outside, 0)
+                    posteriors[0].masked_fill_(outside, 1)
+                    error = error.masked_fill(outside, 0)
+            yield tile, posteriors, error
+
+    def _whole(self, block: slice, part: int) -> NDArray[np.float32]:
+        shape = to_slices(self._scan.voxels)[block].shape
+        out = np.empty((len(self.classes), *shape) if part == 0 else shape, dtype=np.float32)
+        for tile, *values in self.tensors(block):
+            out[(..., *tile.kept)] = values[part].cpu().numpy()
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkColorizer:
+    """A trained bundle as a colorizer.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    palette : str
+        Style, or path of a personal palette.
+    strength : float
+        Factor on (a*, b*), 0 to 1.
+    cvd : str or None
+        Deficiency to separate the colours for.
+    fade : float
+        How far chroma follows the confidence: 0 not at all, 1 in proportion.
+    device : str
+        "auto" is "cuda" where there is one, else "cpu"; what was chosen is in ``torch_device``.
+    batch : int
+        Slices at a time on a GPU.
+
+    Raises
+    ------
+    ValueError
+        ``strength``, ``fade`` or ``batch`` out of range, or a device this computer does not have.
+    """
+
+    bundle: Bundle
+    palette: str = "anatomical"
+    strength: float = 1.0
+    cvd: str | None = None
+    fade: float = 0.0
+    device: str = "auto"
+    batch: int = 8
+    name: str = field(init=False)
+    law: Law = field(default=Law.LIGHTNESS, init=False)
+    torch_device: torch.device = field(init=False)
+    network: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        if not 0 <= self.strength <= 1 or not 0 <= self.fade <= 1 or self.batch < 1:
+            raise ValueError(
+                f"strength and fade must lie between 0 and 1 and batch be at least 1; "
+                f"got {self.strength:g}, {self.fade:g} and {self.batch}."
+            )
+        device = _device(self.device)
+        network = self.bundle.network
+        network = network.folded() if hasattr(network, "folded") else network
+        put = object.__setattr__
+        put(self, "name", self.bundle.card.name)
+        put(self, "torch_device", device)
+        put(self, "network", network.to(device).to(memory_format=torch.channels_last))
+
+    @property
+    def at_once(self) -> int:
+        """Slices computed together."""
+        return 1 if self.torch_device.type == "cpu" else self.batch
+
+    def palette_for(self, scan: Scan) -> Palette:
+        """Return the palette that colours this scan."""
+        family = self.bundle.card.family
+        if scan.family != family:
+            raise ModalityError(
+                f"{self.name} colours {family}; this scan's modality is {scan.modality}. Use a colorizer made for it, "
+                "or say what it is: modality= in Python, --modality on the command line."
+            )
+        palette = load_palette(family, self.palette)
+        return palette if self.cvd is None else with_cvd(palette, self.cvd)
+
+    def predict(self, scan: Scan) -> Prediction:
+        """Return posteriors and confidence of a scan of the bundle's modality family."""
+        self.palette_for(scan)
+        return Prediction(self.bundle.card.classes, self, scan, self.bundle.normalization.fit(scan))
+
+    def __call__(
+        self,
+        scan: Scan,
+        *,
+        window: Display | str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ColorScan:
+        """Colour a scan of the bundle's modality family.
+
+        Raises
+        ------
+        ModalityError
+            The scan is of another family, or of none.
+        """
+        palette = self.palette_for(scan)
+        display = resolve_display(scan, window)
+        prediction = self.predict(scan)
+        ab = palette.ab
+
+        def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
+            for tile, posteriors, error in prediction.tensors(block):
+                self._color(gray[tile.kept], posteriors, error, ab, rgb[tile.kept])
+
+        ni, nj, _ = scan.shape
+        together = None if self.at_once == 1 else self.at_once * ni * nj
+        rgb, passed = paint(scan, display, color, progress=progress, block_voxels=together)
+        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade}
+        provenance = Provenance(
+            colorizer=self.name,
+            law=self.law,
+            window=str(display),
+            options=options,
+            palette_sha256=palette.sha256,
+            weights_sha256=self.bundle.card.weights_sha256,
+            source_digest=scan.source.digest,
+            seed=seed,
+            passed_through=passed,
+            version=medcolor.__version__,
+        )
+        return ColorScan.of(scan, rgb, provenance)
+
+    def _color(
+        self,
+        gray: NDArray[np.uint8],
+        posteriors: torch.Tensor,
+        error: torch.Tensor,
+        ab: NDArray[np.float32],
+        rgb: NDArray[np.uint8],
+    ) -> None:
+        """Colour one tile into ``rgb``."""
+        if self.torch_device.type == "cpu" and self.fade == 0:
+            gray = np.ascontiguousarray(gray)
+            if rgb.flags.c_contiguous:
+                color_from_posteriors(gray, posteriors.numpy(), ab, strength=self.strength, out=rgb)
+            else:
+                rgb[:] = color_from_posteriors(gray, posteriors.numpy(), ab, strength=self.strength)
+            return
+        mean = mean_ab(posteriors, ab)
+        if self.fade:
+            mean *= faded(error, self.fade)[..., None]
+        if self.torch_device.type == "cpu":
+            rgb[:] = apply_color(np.ascontiguousarray(gray), mean.numpy(), strength=self.strength)
+            return
+        import torch
+
+        levels = torch.from_numpy(np.ascontiguousarray(gray)).to(self.torch_device)
+        rgb[:] = apply_color_torch(levels, mean, strength=self.strength).cpu().numpy()
+
+
+def mean_ab(posteriors: torch.Tensor, palette_ab: NDArray[np.float32]) -> torch.Tensor:
+    """Return the palette's annealed mean, (n, h, w, 2), of posteriors (K, n, h, w), where they are.
+
+    The same colours as :func:`medcolor.color.color_from_posteriors`, up to rounding.
+    """
+    import torch
+
+    weights = posteriors * posteriors
+    colors = torch.from_numpy(palette_ab).to(posteriors)
+    total = weights.sum(dim=0).unsqueeze(-1)
+    return torch.einsum("knhw,kc->nhwc", weights, colors) / total
+
+
+def faded(error: torch.Tensor, fade: float) -> torch.Tensor:
+    """Return the factor on chroma: 1 where the expected error is 0, falling with it as far as ``fade`` says."""
+    return 1 - fade * error / (error + HALF_CONFIDENCE)
+
+
+def _device(wanted: str) -> torch.device:
+    import torch
+
+    there = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    if wanted == "auto":
+        return torch.device(there[-1])
+    if wanted.partition(":")[0] not in there:
+        raise ValueError(f'Device "{wanted}" is not there. This computer has: {", ".join(there)}; or "auto".')
+    return torch.device(wanted)
+
+
+def scans_in(folder: str | Path) -> list[dict[str, str]]:
+    """Return each file or folder in ``folder`` as one scan, sorted, as MONAI's datasets want it."""
+    return [{"image": str(path)} for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".")]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColorizeAll:
+    """What ``python -m monai.bundle run`` runs: every scan of a dataset, coloured and written.
+
+    Parameters
+    ----------
+    dataset : iterable of {"image": Scan}
+    colorizer : NetworkColorizer
+    output_dir : str or Path
+        One output for each scan, in the format of its source (volumes that were not files: NIfTI).
+    """
+
+    dataset: Iterable[Mapping[str, Scan]]
+    colorizer: NetworkColorizer
+    output_dir: str | Path
+
+    def run(self) -> list[Path]:
+        """Colour and write all; return what was written."""
+        from medcolor.io import write
+
+        written: list[Path] = []
+        for number, item in enumerate(self.dataset, start=1):
+            out = Path(self.output_dir) / f"{number:04d}"
+            written += write(self.colorizer(item["image"]), out)
+        return written
+
+
+__all__ = ["HALF_CONFIDENCE", "ColorizeAll", "NetworkColorizer", "Prediction", "faded", "mean_ab", "scans_in"]
