@@ -28,6 +28,11 @@ class _Found:
     dicom: bool
     files: tuple[tuple[Path, str], ...]  # volumes; or rasters where there is nothing else
 
+    @property
+    def beside_pictures(self) -> bool:
+        """Whether there is more than pictures: a stack of ours is then one series of several."""
+        return self.dicom or any(form in _VOLUMES for _, form in self.files)
+
 
 def list_series(path: Path | str) -> list[SeriesInfo]:
     """Return what a file or folder holds, without decoding pixels.
@@ -209,17 +214,17 @@ def _pick(path: Path, found: Sequence[SeriesInfo], series: str | int | None) -> 
 def _list_folder(folder: Path) -> list[SeriesInfo]:
     from medcolor.io.stack import list_stack
 
-    if stack := list_stack(folder):
-        return stack
     found = _look(folder)
-    listed: list[SeriesInfo] = []
+    listed = list_stack(folder)
+    if listed and not found.beside_pictures:
+        return listed
     if found.dicom:
         from medcolor.io.dicom.series import list_dicom
 
         try:
-            listed = list_dicom(folder)
+            listed = listed + list_dicom(folder)
         except ReadError:
-            if not found.files:
+            if not (listed or found.files):
                 raise
     for path, form in found.files:
         parts = _list_file(path, form)
@@ -231,10 +236,11 @@ def _list_folder(folder: Path) -> list[SeriesInfo]:
 def _read_folder(folder: Path, series: str | int | None, modality: str | None) -> Scan:
     from medcolor.io.stack import read_stack, recorded_stack
 
-    if recorded_stack(folder) is not None:
-        return read_stack(folder, modality=modality)
+    stack = recorded_stack(folder)
     found = _look(folder)
-    if found.dicom and not found.files:
+    if stack is not None and not found.beside_pictures:
+        return read_stack(folder, modality=modality)
+    if stack is None and found.dicom and not found.files:
         from medcolor.io.dicom.read import read_dicom
 
         return read_dicom(folder, series=series, modality=modality)
@@ -245,6 +251,8 @@ def _read_folder(folder: Path, series: str | int | None, modality: str | None) -
     if series is None and len(listed) > 1:
         raise AmbiguousSeriesError(folder, [str(info) for info in listed])
     info = listed[_pick(folder, listed, series)]
+    if stack is not None and info.paths == tuple(stack[1]):
+        return read_stack(folder, modality=modality)
     if info.format == "dicom":
         from medcolor.io.dicom.read import read_dicom
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from medcolor import phantom
+from medcolor.colorizers import load_colorizer
 from medcolor.errors import AmbiguousSeriesError, MedcolorWarning, ReadCode, ReadError
 from medcolor.io import list_series, read, write
 from medcolor.scan import Scan
@@ -35,6 +36,20 @@ def test_a_folder_of_dicom_ignores_what_lies_beside_it(tmp_path: Path, ct_series
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "screenshot.png")
     np.testing.assert_array_equal(read(folder).voxels, ct_scan.voxels)
     assert len(list_series(folder)) == 1
+
+
+def test_slices_written_into_the_folder_of_their_source_do_not_hide_it(
+    tmp_path: Path, ct_series: Path, ct_scan: Scan
+) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(ct_series, folder)
+    pictures = write(load_colorizer("lut:viridis")(ct_scan), folder, format="png")
+    stack, source = list_series(folder)
+    assert (stack.format, source.format) == ("png", "dicom")
+    with pytest.raises(AmbiguousSeriesError):
+        read(folder)
+    np.testing.assert_array_equal(read(folder, series=source.key).voxels, ct_scan.voxels)
+    assert read(folder, series=stack.key, modality="CT").shape[2] == len(pictures)
 
 
 def test_a_volume_beside_dicom_is_a_second_series(tmp_path: Path, ct_series: Path, ct_scan: Scan) -> None:
