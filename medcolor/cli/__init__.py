@@ -25,6 +25,7 @@ def build_app() -> App:
     from medcolor.cli.colorize import colorize
     from medcolor.cli.restore import restore
     from medcolor.cli.show import colorizers, demo, info, palettes
+    from medcolor.cli.train import train
 
     app = App(
         name="medcolor",
@@ -40,7 +41,7 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for command in (colorize, info, restore, palettes, colorizers, demo):
+    for command in (colorize, info, restore, palettes, colorizers, demo, train):
         app.command(command)
     return app
 

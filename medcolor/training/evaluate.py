@@ -6,7 +6,7 @@ An arm is anything that gives posteriors: the network, physics, another network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.errors import ModalityError
-from medcolor.geometry import Geometry, Space
 from medcolor.palettes import Palette, load_palette
-from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
+from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
 from medcolor.training.evaluation import Evaluation
+from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
 
 if TYPE_CHECKING:
     from medcolor.training.conditions import Condition
+    from medcolor.training.datasets import TissueDataset
 
 Posteriors = NDArray[np.float32]
-UNITS = {"CT": "HU", "PT": "SUVbw"}
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """One patient with an answer.
+class LabeledScan:
+    """A scan with an answer.
 
     Parameters
     ----------
     patient : str
-        What is drawn again by the bootstrap; several cases may share it.
+        What is drawn again by the bootstrap; several scans may share it.
     scan : Scan
         In true units.
     target : ndarray of float32, (K, nk, nj, ni)
@@ -119,7 +119,7 @@ def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int
 
 
 def evaluate(
-    cases: Iterable[Case],
+    cases: Iterable[LabeledScan],
     arms: Mapping[str, Predict],
     *,
     family: str,
@@ -131,7 +131,7 @@ def evaluate(
 
     Parameters
     ----------
-    cases : iterable of Case
+    cases : iterable of LabeledScan
         One at a time in memory; those of one patient are averaged.
     arms : mapping of str to callable
         "learned", "physics", ...; an arm that refuses a degraded scan (its unit is lost) has no figure there.
@@ -180,7 +180,9 @@ def evaluate(
     return result
 
 
-def mean_error(cases: Iterable[Case], predict: Predict, *, family: str, style: str = "contrast") -> dict[str, float]:
+def mean_error(
+    cases: Iterable[LabeledScan], predict: Predict, *, family: str, style: str = "contrast"
+) -> dict[str, float]:
     """Return the mean over patients of the mean CIEDE2000 inside the body, and of gray's own: for validation."""
     palette = load_palette(family, style)
     rows = []
@@ -197,7 +199,7 @@ def mean_error(cases: Iterable[Case], predict: Predict, *, family: str, style: s
 class _View:
     """A case as it is looked at: what every arm is compared with, computed once."""
 
-    case: Case
+    case: LabeledScan
     ab: NDArray[np.float32]
     gray: NDArray[np.uint8]
     labels: NDArray[np.intp]
@@ -205,7 +207,7 @@ class _View:
     target_ab: NDArray[np.float32]
 
     @classmethod
-    def of(cls, case: Case, palette: Palette) -> _View:
+    def of(cls, case: LabeledScan, palette: Palette) -> _View:
         if len(case.target) != len(palette.classes):
             raise ValueError(f"A target of {len(case.target)} classes does not fit the palette's {palette.names}.")
         labels = case.target.argmax(axis=0)
@@ -258,33 +260,23 @@ def _mean(values: NDArray[np.floating]) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def cases_of(samples: Iterable[Mapping[str, Any]], *, contiguous: bool = True) -> list[Case]:
-    """Gather slices of ``medcolor.training.datasets`` into cases: neighbours in the sequence with one patient and size.
+def labeled_scans(dataset: TissueDataset, *, limit: int | None = None) -> Iterator[LabeledScan]:
+    """Yield the scans of a dataset with the targets of its cache, one in memory at a time.
 
     Parameters
     ----------
-    samples : iterable of dict
-        "image" (1, H, W) in scan units, "target" (K, H, W), "patient", "family"; "units" where they are unusual.
-    contiguous : bool
-        Whether consecutive slices are neighbours in space.
+    dataset : TissueDataset
+        Without a transform: what is judged is the scan as it is.
+    limit : int, optional
+        At most so many, spread evenly over the dataset, so that few patients do not give them all.
     """
-    groups: list[list[Mapping[str, Any]]] = []
-    for sample in samples:
-        key = (sample["patient"], np.shape(sample["image"]))
-        if groups and (groups[-1][0]["patient"], np.shape(groups[-1][0]["image"])) == key:
-            groups[-1].append(sample)
-        else:
-            groups.append([sample])
-    return [_case(group, contiguous) for group in groups]
-
-
-def _case(group: Sequence[Mapping[str, Any]], contiguous: bool) -> Case:
-    first = group[0]
-    block = np.concatenate([np.asarray(s["image"]) for s in group])
-    units = first.get("units") or UNITS.get(first["family"], GRAY_LEVEL)
-    if units == "HU":
-        block = np.rint(block).astype(np.int16)
-    grid = Geometry.from_spacing((block.shape[2], block.shape[1], block.shape[0]), (1, 1, 1), Space.PIXEL)
-    scan = Scan(from_slices(np.ascontiguousarray(block)), grid, modality=first["family"], units=units)
-    target = np.stack([np.asarray(s["target"], np.float32) for s in group], axis=1)
-    return Case(str(first["patient"]), scan, target, contiguous)
+    count = len(dataset.cases)
+    chosen = range(count) if limit is None or limit >= count else np.linspace(0, count - 1, limit).round().astype(int)
+    starts = np.cumsum([0, *(case.slices for case in dataset.cases)])
+    for n in dict.fromkeys(int(c) for c in chosen):
+        case = dataset.cases[n]
+        scan = case.load().scan
+        samples = [dataset[int(i)] for i in range(starts[n], starts[n + 1])]
+        target = np.stack([np.asarray(sample["target"]) for sample in samples], axis=1)
+        near = contiguous_slices(scan) if case.contiguous is None else case.contiguous
+        yield LabeledScan(case.patient, scan, target, near)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from medcolor.cielab import delta_e_2000
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
-from medcolor.training.evaluate import Case, Prediction, cases_of, evaluate, learned, mean_error, physics
+from medcolor.training.evaluate import LabeledScan, Prediction, evaluate, labeled_scans, learned, mean_error, physics
 from medcolor.training.evaluation import Bar, Evaluation
 from medcolor.training.statistics import Interval, bootstrap, by_patient, difference_of_means, ratio_of_means
 
@@ -184,10 +185,10 @@ def test_patients_without_a_figure_are_left_out_and_one_patient_has_no_interval(
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
+def cases() -> list[LabeledScan]:
     torch.set_num_threads(1)
     scans = [phantom.scan("CT", shape=(40, 36, 3), seed=seed) for seed in (0, 1)]
-    return [Case(f"p{n}", scan, tissue.fit(scan).posteriors(slice(None))) for n, scan in enumerate(scans)]
+    return [LabeledScan(f"p{n}", scan, tissue.fit(scan).posteriors(slice(None))) for n, scan in enumerate(scans)]
 
 
 def blind(scan: Scan) -> Prediction:
@@ -195,7 +196,7 @@ def blind(scan: Scan) -> Prediction:
     return Prediction(np.full((K, *shape), 1 / K, np.float32))
 
 
-def test_an_arm_that_is_the_target_is_perfect_and_a_blind_one_is_not(cases: list[Case]) -> None:
+def test_an_arm_that_is_the_target_is_perfect_and_a_blind_one_is_not(cases: list[LabeledScan]) -> None:
     found = evaluate(cases, {"learned": physics, "physics": blind}, family="CT")
     assert found.interval("error", "learned").value == 0
     assert found.interval("error", "physics").value > 1
@@ -209,7 +210,7 @@ def test_an_arm_that_is_the_target_is_perfect_and_a_blind_one_is_not(cases: list
     assert bars["2 degraded, middle level, part of physics"].met is None
 
 
-def test_a_class_that_is_nowhere_has_no_bar(cases: list[Case]) -> None:
+def test_a_class_that_is_nowhere_has_no_bar(cases: list[LabeledScan]) -> None:
     present = {
         name for n, name in enumerate(tissue.CLASSES["CT"]) if any((c.target.argmax(0) == n).any() for c in cases)
     }
@@ -218,7 +219,7 @@ def test_a_class_that_is_nowhere_has_no_bar(cases: list[Case]) -> None:
     assert named == present - {"outside"}
 
 
-def test_the_degraded_table_compares_on_the_same_input_and_units_lost_have_no_physics(cases: list[Case]) -> None:
+def test_the_degraded_table_compares_on_the_same_input_and_units_lost_have_no_physics(cases: list[LabeledScan]) -> None:
     from medcolor.training.conditions import evaluation_table
 
     table = [c for c in evaluation_table("CT") if c.severity == "middle" or c.name == "lost_units"]
@@ -235,7 +236,9 @@ def test_the_degraded_table_compares_on_the_same_input_and_units_lost_have_no_ph
     assert "| lost_units, high |" in found.to_markdown()
 
 
-def test_results_are_written_as_json_and_markdown_without_naming_patients(cases: list[Case], tmp_path: Path) -> None:
+def test_results_are_written_as_json_and_markdown_without_naming_patients(
+    cases: list[LabeledScan], tmp_path: Path
+) -> None:
     found = evaluate(cases, {"learned": blind, "physics": physics}, family="CT")
     paths = found.write(tmp_path)
     record = json.loads(paths[0].read_text())
@@ -266,7 +269,7 @@ class Threshold(torch.nn.Module):
         return Output(x * torch.arange(K).reshape(1, K, 1, 1), x)
 
 
-def test_the_learned_arm_gives_the_same_whatever_the_batch(cases: list[Case]) -> None:
+def test_the_learned_arm_gives_the_same_whatever_the_batch(cases: list[LabeledScan]) -> None:
     from medcolor.networks.normalization import Normalization
 
     one, three = (learned(Threshold(), Normalization.default("CT"), batch=n)(cases[0].scan) for n in (1, 3))
@@ -276,31 +279,26 @@ def test_the_learned_arm_gives_the_same_whatever_the_batch(cases: list[Case]) ->
     np.testing.assert_allclose(one.posteriors.sum(axis=0), 1, rtol=1e-5)
 
 
-def test_validation_error_is_the_mean_over_patients(cases: list[Case]) -> None:
+def test_validation_error_is_the_mean_over_patients(cases: list[LabeledScan]) -> None:
     found = mean_error(cases, blind, family="CT")
     table = evaluate(cases, {"learned": blind}, family="CT")
     assert found["error"] == pytest.approx(table.interval("error", "learned").value)
     assert found["gray_error"] == pytest.approx(table.interval("gray_error", "learned").value)
 
 
-def test_samples_of_one_patient_become_one_case_in_true_units(cases: list[Case]) -> None:
-    samples = [
-        {
-            "image": to_slices(case.scan.voxels)[k][None].astype(np.float32),
-            "target": case.target[:, k],
-            "patient": case.patient,
-            "family": "CT",
-        }
-        for case in cases
-        for k in range(3)
+def test_scans_of_a_dataset_come_with_its_targets(cases: list[LabeledScan], tmp_path: Path) -> None:
+    from medcolor.training.datasets import Case, Loaded, TissueDataset
+
+    known = [
+        Case(f"c{n}", c.patient, "CT", "test", 3, partial(Loaded, c.scan, None, c.target)) for n, c in enumerate(cases)
     ]
-    again = cases_of(samples)
-    assert [case.patient for case in again] == ["p0", "p1"]
-    np.testing.assert_array_equal(to_slices(again[1].scan.voxels), to_slices(cases[1].scan.voxels))
-    np.testing.assert_array_equal(again[0].target, cases[0].target)
-    assert again[0].scan.units == "HU"
+    again = list(labeled_scans(TissueDataset(known, cache=tmp_path)))
+    assert [(one.patient, one.contiguous) for one in again] == [("p0", True), ("p1", True)]
+    assert again[1].scan is cases[1].scan
+    np.testing.assert_allclose(again[0].target, cases[0].target, atol=0.01)
+    assert [one.patient for one in labeled_scans(TissueDataset(known, cache=tmp_path), limit=1)] == ["p0"]
 
 
-def test_a_target_of_another_size_is_refused(cases: list[Case]) -> None:
+def test_a_target_of_another_size_is_refused(cases: list[LabeledScan]) -> None:
     with pytest.raises(ValueError, match="does not fit a scan"):
-        Case("p", cases[0].scan, cases[0].target[:, :2])
+        LabeledScan("p", cases[0].scan, cases[0].target[:, :2])

@@ -1,0 +1,147 @@
+"""A training as a file: YAML read by MONAI's ConfigParser, with overlays of which the later wins.
+
+A config names classes and may hold ``$`` expressions, so **a config is code**: run none that you would not run as a
+program. What it may say is checked by name, so that a misspelt setting is an error and not a default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medcolor.errors import MedcolorError, TrainingError
+from medcolor.resources import config_dir
+from medcolor.training.options import FitOptions
+
+KEYS = (
+    "family", "style", "network", "normalization", "data", "augmentation", "loss", "fit", "validation", "evaluation",
+)  # fmt: skip
+"""What a config may hold beside ``define``, where it keeps what it refers to."""
+_NEEDED = ("family", "network", "normalization", "fit")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a config says, before anything is built.
+
+    Parameters
+    ----------
+    settings : dict
+        The merged files, as plain values.
+    parser : ConfigParser
+    """
+
+    settings: dict[str, Any]
+    parser: Any
+
+    @property
+    def family(self) -> str:
+        """Modality family."""
+        return str(self.get("family"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the config says; where data and output are is not part of it."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True, default=str).encode()).hexdigest()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a section, built (``_target_``, ``@``, ``$``).
+
+        Raises
+        ------
+        TrainingError
+            What the section names cannot be built; the reason is quoted.
+        """
+        if self.settings.get(key) is None:
+            return default
+        try:
+            return self.parser.get_parsed_content(key)
+        except MedcolorError:
+            raise
+        except Exception as error:
+            reason = error.__cause__ or error
+            raise TrainingError(f"{key}: cannot be built from the config: {reason}") from error
+
+
+def config_path(name: Path | str) -> Path:
+    """Return the file a name stands for: itself, or one of configs/training and configs/overlays.
+
+    Raises
+    ------
+    TrainingError
+        No such file or name; the message lists the names.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = {p.stem: p for folder in ("training", "overlays") for p in sorted((config_dir() / folder).glob("*.yaml"))}
+    if str(name) in known:
+        return known[str(name)]
+    raise TrainingError(f"{name}: no such config file. Known by name: {', '.join(known)}.{_nearest(str(name), known)}")
+
+
+def read_recipe(configs: Sequence[Path | str]) -> Recipe:
+    """Read a config and its overlays.
+
+    An overlay replaces sections (``fit: {...}``) or single settings (``fit::steps: 4``).
+
+    Raises
+    ------
+    TrainingError
+        No such file, no YAML mapping, an unknown setting, or one that is missing.
+    """
+    from monai.bundle import ConfigParser
+
+    if not configs:
+        raise TrainingError("No config given. Name one, such as ct_tissue, or a YAML file.")
+    paths = [config_path(name) for name in configs]
+    for path in paths:
+        _require_mapping(path)
+    try:
+        settings = ConfigParser.load_config_files([str(path) for path in paths])
+    except (KeyError, ValueError, TypeError) as error:
+        raise TrainingError(
+            f"{paths[-1]}: an overlay names a setting that the config before does not have: {error}"
+        ) from error
+    for key in settings:
+        if key not in (*KEYS, "define"):
+            raise TrainingError(
+                f'"{key}" is no setting of a training. Accepted: {", ".join(KEYS)}.{_nearest(key, KEYS)}'
+            )
+    if missing := [key for key in _NEEDED if settings.get(key) is None]:
+        raise TrainingError(f"{', '.join(str(path) for path in paths)}: missing settings: {', '.join(missing)}.")
+    plain = json.loads(json.dumps(settings, default=str))
+    return Recipe(plain, ConfigParser(settings))
+
+
+def _require_mapping(path: Path) -> None:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: no readable YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path}: a config is a mapping of settings, this file holds {type(content).__name__}.")
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def fit_options(settings: Mapping[str, Any]) -> FitOptions:
+    """Return the ``fit`` section as options, unknown names refused."""
+    known = FitOptions.__dataclass_fields__
+    for key in settings:
+        if key not in known:
+            raise TrainingError(f'fit: "{key}" is no setting. Accepted: {", ".join(known)}.{_nearest(key, known)}')
+    try:
+        return FitOptions(**settings)
+    except TypeError as error:
+        raise TrainingError(f"fit: {error}") from error

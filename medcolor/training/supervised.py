@@ -1,0 +1,237 @@
+"""Supervised training: a config, data, the loop, and the measurement of what came out.
+
+The recipe the tissue networks are trained by: degraded input against clean targets, stopped by validation patients,
+measured on test patients against physics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from medcolor.errors import TrainingError
+from medcolor.scan import GRAY_LEVEL
+from medcolor.training.devices import place
+from medcolor.training.drawing import Sample
+from medcolor.training.loop import FitResult, fit
+from medcolor.training.recipe import Recipe, fit_options, read_recipe
+
+if TYPE_CHECKING:
+    from medcolor.networks.normalization import Normalization
+    from medcolor.training.datasets import TissueDataset
+    from medcolor.training.evaluation import Evaluation
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """From a sample in scan units to one the network takes: the last step of a training transform.
+
+    A unit that was lost is handled as :meth:`Normalization.fit` does in use. Percentiles are those of the slice: for
+    volumes without units that is an approximation of use, where they are those of the volume.
+
+    Parameters
+    ----------
+    normalization : Normalization
+    """
+
+    normalization: Normalization
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Return the sample with "image" and "neighbour" in -1..1."""
+        out = dict(sample)
+        image = np.asarray(out["image"], np.float32)
+        fitted = self._fitted(image, str(out.get("units", "")), bool(out.get("inverted", 0)))
+        out["image"] = torch.from_numpy(fitted(image))
+        if out.get("neighbour") is not None:
+            out["neighbour"] = torch.from_numpy(fitted(np.asarray(out["neighbour"], np.float32)))
+        return out
+
+    def _fitted(self, image: Any, units: str, inverted: bool) -> Normalization:
+        kind = replace(self.normalization, inverted=inverted)
+        known = {"hu": units == "HU", "suv": units.startswith("SUV"), "linear": True}
+        if known.get(kind.kind, False):
+            return kind
+        if kind.kind == "hu" and units == GRAY_LEVEL:
+            return replace(kind, kind="linear", low=0.0, high=255.0)
+        return replace(kind, kind="percentile").fit_values(image)
+
+
+def train(
+    configs: Sequence[Path | str],
+    *,
+    data: Path | str | None = None,
+    output: Path,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Callable[[str], Progress | None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> tuple[FitResult, Evaluation | None]:
+    """Train as a config says, and measure the result on the test patients where it asks for it.
+
+    Parameters
+    ----------
+    configs : sequence of Path or str
+        A config and overlays, files or names.
+    data : Path, optional
+        Folder of packs, of DICOM or volumes, or a decathlon list; else the folder of packs in MEDCOLOR_DATA.
+    output : Path
+        Folder for checkpoints, log, evaluation, and the cached targets unless the config has another place.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N".
+    resume : bool
+    progress : callable, optional
+        Title of a stage to a callback for (done, total).
+    cancel, say : callable, optional
+        Asked whether to stop; told what was chosen.
+
+    Returns
+    -------
+    FitResult
+    Evaluation or None
+        None when cancelled, or where the config asks for none. Also written to ``output``.
+
+    Raises
+    ------
+    TrainingError, LicenseError, OutputExistsError
+    """
+    from medcolor.training.evaluate import labeled_scans, learned, mean_error
+    from medcolor.training.losses import tissue_loss
+
+    recipe = read_recipe(configs)
+    say, stage = say or (lambda _: None), progress or (lambda _: None)
+    options = fit_options(recipe.get("fit"))
+    placement = place(device, options.precision)
+    say(f"Training on {placement.reason}")
+    sides = _datasets(recipe, data, output, stage("targets"))
+    say(", ".join(f"{side}: {len(d.patients)} patients, {len(d)} slices" for side, d in sides.items()))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network, normalization = recipe.get("network"), recipe.get("normalization")
+    limits = dict(recipe.get("validation", {}))
+    judged = list(labeled_scans(sides["val"], limit=limits.get("scans")))
+    style = str(recipe.get("style", "contrast"))
+
+    def validate(candidate: torch.nn.Module) -> Mapping[str, float]:
+        predict = learned(candidate, normalization, device=placement.device)
+        return mean_error(judged, predict, family=recipe.family, style=style)
+
+    result = fit(
+        network,
+        sides["train"],
+        loss=tissue_loss(recipe.family, style=style, **dict(recipe.get("loss", {}))),
+        validate=validate,
+        output=output,
+        options=options,
+        transform=_transform(recipe, normalization),
+        placement=placement,
+        resume=resume,
+        facts={
+            "family": recipe.family,
+            "classes": list(sides["train"].classes),
+            "config": recipe.digest,
+            "data": _identity(sides),
+        },
+        progress=stage("training"),
+        cancel=cancel,
+    )
+    if result.weights is None or recipe.get("evaluation") is None:
+        return result, None
+    return result, _measure(recipe, sides, network, normalization, result, output, stage("evaluation"))
+
+
+def _datasets(
+    recipe: Recipe, data: Path | str | None, output: Path, progress: Progress | None
+) -> dict[str, TissueDataset]:
+    from medcolor.training.datasets import TissueDataset
+    from medcolor.training.sources import find_cases
+
+    wanted = dict(recipe.get("data", {}))
+    cache = Path(wanted.pop("cache", None) or output / "targets")
+    limit = wanted.pop("patients", None)
+    try:
+        cases = find_cases(data, family=recipe.family, **wanted)
+    except TypeError as error:
+        raise TrainingError(f"data: {error}") from error
+    neighbors = float(dict(recipe.get("loss", {})).get("consistency", 0.5)) > 0
+    needed = ["train", "val"] + (["test"] if recipe.get("evaluation") is not None else [])
+    sides = {}
+    for side in needed:
+        patients = sorted({case.patient for case in cases if case.split == side})[
+            : None if limit is None else int(limit)
+        ]
+        if not patients:
+            raise TrainingError(
+                f"No {side} patients of {recipe.family} in the data: training needs patients to learn from, others to "
+                "stop by, and others again to be measured on."
+            )
+        chosen = [case for case in cases if case.split == side and case.patient in patients]
+        sides[side] = TissueDataset(chosen, cache=cache, neighbors=neighbors and side == "train")
+    total, done = sum(len(d.cases) for d in sides.values()), 0
+    for dataset in sides.values():
+        start = done
+        dataset.prepare(None if progress is None else lambda n, _, start=start: progress(start + n, total))  # type: ignore[misc]
+        done += len(dataset.cases)
+    return sides
+
+
+def _transform(recipe: Recipe, normalization: Normalization) -> Callable[[Sample], Sample]:
+    from monai.transforms import Compose
+
+    from medcolor.training.conditions import training_degradations
+    from medcolor.training.views import CropOrPad
+
+    wanted = dict(recipe.get("augmentation", {}))
+    height, width = wanted.pop("crop", (160, 160))
+    try:
+        degrade = training_degradations(recipe.family, **wanted)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"augmentation: {error}") from error
+    composed: Callable[[Sample], Sample] = Compose(
+        [*degrade.transforms, Prepare(normalization), CropOrPad((int(height), int(width)))]
+    )
+    return composed
+
+
+def _identity(sides: Mapping[str, TissueDataset]) -> str:
+    told = {side: [(case.key, case.slices) for case in dataset.cases] for side, dataset in sides.items()}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _measure(
+    recipe: Recipe,
+    sides: Mapping[str, TissueDataset],
+    network: torch.nn.Module,
+    normalization: Normalization,
+    result: FitResult,
+    output: Path,
+    progress: Progress | None,
+) -> Evaluation:
+    """Measure the exported half-precision weights, which are what somebody would use."""
+    from medcolor.training.checkpoints import load_weights
+    from medcolor.training.conditions import evaluation_table
+    from medcolor.training.evaluate import evaluate, labeled_scans, learned, physics
+
+    wanted = dict(recipe.get("evaluation"))
+    load_weights(network, result.weights or output)
+    device = next(network.parameters()).device
+    severities = wanted.get("severities", ["low", "middle", "high"])
+    found = evaluate(
+        labeled_scans(sides["test"], limit=wanted.get("scans")),
+        {"learned": learned(network.eval(), normalization, device=device), "physics": physics},
+        family=recipe.family,
+        conditions=[c for c in evaluation_table(recipe.family) if c.severity in severities],
+        style=str(recipe.get("style", "contrast")),
+        progress=progress,
+    )
+    found.write(output)
+    return found
