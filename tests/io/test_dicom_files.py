@@ -7,6 +7,7 @@ import gzip
 import logging
 import os
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -338,3 +339,15 @@ def test_a_sequence_survives_in_the_header_that_is_kept(tmp_path: Path, series: 
     ds.save_as(tmp_path / "long.dcm")
     (header,) = read_dicom(tmp_path / "long.dcm").source.headers
     assert len(header.AnatomicRegionSequence) == 100
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+def test_a_file_that_goes_on_in_zeros_is_refused_at_once(pixels: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes()[:3000])
+    os.truncate(path, 40 << 20)  # as an interrupted download leaves it; 17 s to read as 5 million empty attributes
+    start = time.monotonic()
+    with pytest.raises(ReadError) as refused:
+        read_dicom(path) if pixels else list_dicom(path)
+    assert refused.value.code is ReadCode.CORRUPT
+    assert time.monotonic() - start < 8

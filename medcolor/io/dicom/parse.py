@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ from medcolor.io.dicom import archives
 
 HEAD = 132  # preamble and "DICM"
 DEFERRED_BYTES = 4096  # longer values stay in the file until somebody asks for them
+_MOST_ATTRIBUTES = 100_000  # of the data set itself; real files have hundreds
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double, integer
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -102,9 +104,12 @@ def parse(file: Path, path: Path, *, pixels: bool) -> Instance:
     import pydicom.filereader
 
     seen: list[int] = []
+    attributes = count(1)
 
     def at_pixels(tag: Any, vr: str | None, length: int) -> bool:
-        if tag not in PIXEL_TAGS:
+        if next(attributes) > _MOST_ATTRIBUTES:  # a file half of zeros reads as millions of empty ones
+            raise ReadError(path, ReadCode.CORRUPT, "It has more attributes than any real file.", "Copy it again.")
+        if pixels or tag not in PIXEL_TAGS:
             return False
         seen.append(length)
         return True
@@ -118,11 +123,13 @@ def parse(file: Path, path: Path, *, pixels: bool) -> Instance:
         try:
             header = pydicom.filereader.read_partial(
                 stream,
-                stop_when=None if pixels else at_pixels,
+                stop_when=at_pixels,
                 # values of an inflated data set are nowhere on disk
                 defer_size=None if deflated else DEFERRED_BYTES,
                 force=bare,
             )
+        except ReadError:
+            raise
         except EOFError:
             raise ReadError(path, ReadCode.TRUNCATED, "The file ends in the middle of an attribute.") from None
         except RecursionError:
