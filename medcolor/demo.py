@@ -142,7 +142,16 @@ def run_demo(
         scan = sample.read()
         colored = paint(scan)
         write(colored, output / sample.slug, format="png", force=force)
-        entries.append(Entry(scan, colored, sample.title, sample.about, palette=paint.palette_for(scan)))
+        entries.append(
+            Entry(
+                scan,
+                colored,
+                sample.title,
+                sample.about,
+                palette=paint.palette_for(scan),
+                legend=paint.legend_for(scan),
+            )
+        )
         if progress is not None:
             progress(number, len(SAMPLES))
     return write_page(entries, page, title="medcolor: seven modalities", force=force)

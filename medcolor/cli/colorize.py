@@ -54,6 +54,8 @@ def colorize(
     palette: str | None = None,
     strength: float = 1.0,
     cvd: str | None = None,
+    soft_edge: float | None = None,
+    bleed: float | None = None,
     modality: str | None = None,
     series: str | None = None,
     window: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -74,13 +76,18 @@ def colorize(
     to
         Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour.
     colorizer
-        physics, or lut:NAME; "medcolor colorizers" lists them.
+        physics, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor colorizers" lists them.
     palette
-        Style of the modality's palette (anatomical, contrast, protan, deutan, tritan) or a personal YAML file.
+        Style of the modality's palette (anatomical, contrast, protan, deutan, tritan) or a personal YAML file; for
+        seg:PATH a table of its labels (ITK-SNAP, FreeSurfer, 3D Slicer, dataset.json).
     strength
         0 is the displayed gray, 1 full colour.
     cvd
         Separate colours for protan, deutan or tritan viewers; with a severity: deutan:0.6.
+    soft_edge
+        seg:PATH only: width of the edges of labels in mm; 2 when left out.
+    bleed
+        seg:PATH only: how far labels grow into the background, in mm.
     modality
         DICOM code for files that do not say theirs: CT MR PT NM US XR MG.
     series
@@ -102,7 +109,7 @@ def colorize(
 
     if not inputs:
         return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", REFUSED)
-    paint = load_colorizer(colorizer, palette=palette, strength=strength, cvd=cvd)
+    paint = load_colorizer(colorizer, palette=palette, strength=strength, cvd=cvd, soft_edge=soft_edge, bleed=bleed)
     choose_device(device, paint, quiet=quiet)
     jobs = plan(inputs, series)
     refuse_output(output, report, several=len(jobs) > 1, force=force)
@@ -169,7 +176,8 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
         if entries is not None:
             from medcolor.report import Entry
 
-            entries.append(Entry(scan, colored, display=settings.window, palette=paint.palette_for(scan)))
+            palette, legend = paint.palette_for(scan), paint.legend_for(scan)
+            entries.append(Entry(scan, colored, display=settings.window, palette=palette, legend=legend))
     except (MedcolorError, FileNotFoundError) as error:
         hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
         return fail(f"{error}{hint}", failure_code(error))
@@ -211,7 +219,7 @@ def destination(colored: ColorScan, settings: Settings) -> tuple[Path, str | Non
 def describe(scan: Scan, colored: ColorScan) -> None:
     """Say in a few lines what was done and what the reader noticed."""
     note(f"{scan.modality} in {scan.units}, {scan.geometry.describe()}; window {colored.provenance.window}")
-    for finding in scan.audit:
+    for finding in colored.audit:
         note(f"  {finding.severity}: {finding.message}")
     if colored.provenance.passed_through:
         note(f"  {colored.provenance.passed_through} pixels were colour already and passed through unchanged")

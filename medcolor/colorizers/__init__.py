@@ -19,6 +19,7 @@ from medcolor.voi import Display
 
 if TYPE_CHECKING:
     from medcolor.palettes import Palette
+    from medcolor.report.legend import Legend
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all). Raise from it to cancel: nothing is kept."""
@@ -43,6 +44,10 @@ class Colorizer(Protocol):
 
     def palette_for(self, scan: Scan) -> Palette | None:
         """Return the class colours used on this scan, for legends; None for a table."""
+        ...
+
+    def legend_for(self, scan: Scan) -> Legend | None:
+        """Return what the colours mean on this scan; None where palette and tissue model, or the table, say it."""
         ...
 
     def __call__(

@@ -52,6 +52,9 @@ class LutColorizer:
     def palette_for(self, scan: Scan) -> None:
         """Return None: a table has no classes."""
 
+    def legend_for(self, scan: Scan) -> None:
+        """Return None: the table is its own legend."""
+
     def __call__(
         self,
         scan: Scan,

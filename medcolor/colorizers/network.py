@@ -168,6 +168,9 @@ class NetworkColorizer:
         palette = load_palette(family, self.palette)
         return palette if self.cvd is None else with_cvd(palette, self.cvd)
 
+    def legend_for(self, scan: Scan) -> None:
+        """Return None: the tissue model measures the classes of the palette."""
+
     def predict(self, scan: Scan) -> Prediction:
         """Return posteriors and confidence of a scan of the bundle's modality family."""
         self.palette_for(scan)
@@ -286,7 +289,7 @@ class ColorizeAll:
     dataset : iterable of {"image": Scan}
     colorizer : NetworkColorizer
     output_dir : str or Path
-        One output for each scan, in the format of its source (volumes that were not files: NIfTI).
+        A numbered folder in it for each scan: DICOM where the source was, else PNG.
     """
 
     dataset: Iterable[Mapping[str, Scan]]

@@ -19,7 +19,8 @@ from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import SliceOf, place
 from medcolor.colorizers.painting import PaintBlock, paint
 from medcolor.errors import MedcolorWarning
-from medcolor.palettes import Palette, TissueClass, with_cvd
+from medcolor.geometry import Space
+from medcolor.palettes import Palette, TissueClass, legend, with_cvd
 from medcolor.scan import KAxis, Scan, Severity
 from medcolor.tissue_map import Segmentation
 from medcolor.voi import Display
@@ -27,6 +28,7 @@ from medcolor.windowing import resolve_display
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Progress
+    from medcolor.report.legend import Legend
 
 SOFT_EDGE, BLEED = 2.0, 0.0
 _WIDEST = 50.0  # mm; nothing in a body has an edge that soft
@@ -75,6 +77,20 @@ class SegmentationColorizer:
     def palette_for(self, scan: Scan) -> Palette:
         """Return the colours: background, then the labels present in rising order; the same for every scan."""
         return self.palette
+
+    def legend_for(self, scan: Scan) -> Legend:
+        """Return the labels present with names, codes and volumes; voxels where the label map has no mm."""
+        from medcolor.report.legend import Legend, LegendRow
+
+        counts, volumes = self.segmentation.counts, self.segmentation.geometry.space is not Space.PIXEL
+        largest = max(counts.values(), default=1)
+        amounts = [_milliliters(self.segmentation.volume_ml(n)) if volumes else f"{counts[n]} voxels" for n in counts]
+        entries = legend(self.palette)[1:]
+        rows = [
+            LegendRow(entry, count / largest, amount)
+            for entry, count, amount in zip(entries, counts.values(), amounts, strict=True)
+        ]
+        return Legend(tuple(rows), "volume of the label map" if volumes else "size of the label map")
 
     def __call__(
         self,
@@ -146,6 +162,10 @@ class SegmentationColorizer:
                 color_from_posteriors(level, posteriors, ab[classes], strength=self.strength, out=out)
 
         return color_soft
+
+
+def _milliliters(volume: float) -> str:
+    return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
 
 
 def _palette(segmentation: Segmentation) -> Palette:

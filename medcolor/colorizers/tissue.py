@@ -53,6 +53,9 @@ class TissueColorizer:
         palette = load_palette(scan.family, self.palette)
         return palette if self.cvd is None else with_cvd(palette, self.cvd)
 
+    def legend_for(self, scan: Scan) -> None:
+        """Return None: the tissue model measures the classes of the palette."""
+
     def __call__(
         self,
         scan: Scan,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medcolor.report.entry import Entry
+from medcolor.report.legend import Legend, LegendRow
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str, force: bool = False) -> Path:
@@ -34,4 +35,4 @@ def write_html(html: str, path: Path, *, force: bool = False) -> Path:
     return path
 
 
-__all__ = ["Entry", "write_html", "write_page"]
+__all__ = ["Entry", "Legend", "LegendRow", "write_html", "write_page"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from medcolor.color_scan import ColorScan
 from medcolor.palettes import Palette
+from medcolor.report.legend import Legend
 from medcolor.scan import Scan
 from medcolor.voi import Display
 
@@ -26,6 +27,9 @@ class Entry:
         What the scan was coloured with.
     palette : Palette or None
         Class colours, where the colorizer has them (``colorizer.palette_for(scan)``).
+    legend : Legend or None
+        What the colorizer says of its colours (``colorizer.legend_for(scan)``). Without one, the page measures the
+        classes of ``palette`` with the tissue model, or draws the ramp of a table.
     """
 
     scan: Scan
@@ -34,3 +38,4 @@ class Entry:
     about: str = ""
     display: Display | str | None = None
     palette: Palette | None = None
+    legend: Legend | None = None

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from medcolor.color import restore_gray
 from medcolor.color_scan import ColorScan, Law
-from medcolor.palettes import LegendEntry, Palette, legend
+from medcolor.palettes import Palette, legend
+from medcolor.report.legend import LegendRow
 from medcolor.scan import Scan, to_slices
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
@@ -63,14 +64,6 @@ def _count_strays(gray: NDArray[np.uint8], rgb: NDArray[np.uint8], table: dict[i
     for level, color in table.items():
         expected[level] = color
     return int(np.count_nonzero((expected[gray] != rgb).any(axis=-1)))
-
-
-@dataclass(frozen=True)
-class LegendRow:
-    """One tissue class of a legend."""
-
-    entry: LegendEntry
-    share: float  # of what is not background; 0..1
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from medcolor.color_scan import ColorScan
 from medcolor.report.entry import Entry
 from medcolor.report.figures import (
     Fidelity,
-    LegendRow,
     TissueFigures,
     choose_slices,
     half_of_image,
     measure_fidelity,
     measure_tissue,
 )
+from medcolor.report.legend import Legend, LegendRow
 from medcolor.scan import Scan, to_slices
 from medcolor.voi import Display, Window
 from medcolor.windowing import grayscale, inverse_table, resolve_display
@@ -60,7 +60,8 @@ def _card(entry: Entry, number: int) -> str:
     scan, colored = entry.scan, entry.colored
     display = resolve_display(scan, entry.display)
     shown = choose_slices(scan, _SLICES)
-    tissue = None if entry.palette is None else measure_tissue(scan, entry.palette, shown)
+    tissue = None if entry.palette is None or entry.legend else measure_tissue(scan, entry.palette, shown)
+    legend = Legend(tuple(tissue.rows), "share of the slices shown") if tissue else entry.legend
     stride = -(-max(scan.shape[:2]) // _LONGEST_SIDE)
     fidelity = measure_fidelity(scan, colored, display)
     facts = _facts(entry, display, fidelity, tissue, stride)
@@ -74,7 +75,7 @@ def _card(entry: Entry, number: int) -> str:
         middle=len(shown) // 2,
         slices_hidden="hidden" if len(shown) == 1 else "",
         confidence_hidden="" if tissue else "hidden",
-        legend=_tissue_legend(tissue) if tissue else _ramp_legend(scan, colored, display),
+        legend=_class_legend(legend) if legend else _ramp_legend(scan, colored, display),
         facts=facts,
         law="ok" if fidelity.broken == 0 else "broken",
         fidelity=html.escape(str(fidelity)),
@@ -99,9 +100,11 @@ def _pictures(
     return "".join(out)
 
 
-def _tissue_legend(tissue: TissueFigures) -> str:
-    rows = "".join(_legend_row(row) for row in tissue.rows)
-    return f"<table><tr><th></th><th>class</th><th>meaning</th><th>share of the slices shown</th></tr>{rows}</table>"
+def _class_legend(legend: Legend) -> str:
+    rows = "".join(_legend_row(row) for row in legend.rows)
+    return (
+        f"<table><tr><th></th><th>class</th><th>meaning</th><th>{html.escape(legend.measure)}</th></tr>{rows}</table>"
+    )
 
 
 def _legend_row(row: LegendRow) -> str:
@@ -109,7 +112,8 @@ def _legend_row(row: LegendRow) -> str:
     return (
         f'<tr><td><span class="swatch" style="background:{color}"></span></td>'
         f"<td>{html.escape(row.entry.label)}</td><td>{html.escape(row.entry.meaning)}</td>"
-        f'<td class="bar"><span style="width:{share}%;background:{color}"></span><b>{share} %</b></td></tr>'
+        f'<td class="bar"><span style="width:{share}%;background:{color}"></span>'
+        f"<b>{html.escape(str(row))}</b></td></tr>"
     )
 
 
@@ -139,5 +143,5 @@ def _facts(entry: Entry, display: Display, fidelity: Fidelity, tissue: TissueFig
         facts.append(("passed through", f"{fidelity.passed_through} pixels were colour already and kept their bytes"))
     if stride > 1:
         facts.append(("picture", f"one pixel in {stride} along each side is shown here; files keep all"))
-    facts += [(str(finding.severity), finding.message) for finding in scan.audit]
+    facts += [(str(finding.severity), finding.message) for finding in entry.colored.audit]
     return "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)

@@ -319,7 +319,7 @@ def test_a_header_in_single_precision_is_the_same_grid() -> None:
     assert place(blobs(rounded), scan).findings == ()
 
 
-# -- colours and names ---------------------------------------------------------------------------------------------------
+# -- colours and names ----------------------------------------------------------------------------------------
 
 
 def test_given_colours_are_kept_and_others_stay_clear_of_them_and_of_gray() -> None:
@@ -368,7 +368,7 @@ def test_the_middle_of_an_organ_has_its_colour() -> None:
     np.testing.assert_array_equal(rgb[2, 2, 2], [128, 128, 128])
 
 
-# -- how it is asked for ---------------------------------------------------------------------------------------------------
+# -- how it is asked for --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
