@@ -124,6 +124,7 @@ class _Run:
         self.scaler = torch.amp.GradScaler("cuda", enabled=placement.scaled)
         self.validate, self.options, self.placement, self.facts = validate, options, placement, facts
         self.output, self.now, self.started = output, _Counters(), time.monotonic()
+        self.clipped: tuple[list[nn.Parameter], ...] = ()
 
     @property
     def kept(self) -> nn.Module:
@@ -207,13 +208,29 @@ class _Run:
             out.logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=batch.get("still")
         )
         self.optimizer.zero_grad(set_to_none=True)
+        groups = self._clipped_apart(terms)
         self.scaler.scale(terms.total).backward()
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), options.clip_norm)
+        for group in groups:
+            nn.utils.clip_grad_norm_(group, options.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._average()
         return LossTerms(*(term.detach() for term in terms))
+
+    def _clipped_apart(self, terms: LossTerms) -> tuple[list[nn.Parameter], ...]:
+        """Return the parameters that colour depends on, and the rest.
+
+        One norm for both would let the scale head, whose gradient is large at first, hold the colour back.
+        """
+        if not self.clipped:
+            parameters = [p for p in self.network.parameters() if p.requires_grad]
+            colored = torch.autograd.grad(
+                terms.cross_entropy + terms.color, parameters, retain_graph=True, allow_unused=True
+            )
+            pairs = list(zip(parameters, colored, strict=True))
+            self.clipped = ([p for p, g in pairs if g is not None], [p for p, g in pairs if g is None])
+        return self.clipped
 
     def _average(self) -> None:
         if self.averaged is None:

@@ -25,7 +25,7 @@ from medcolor.training.recipe import Recipe, fit_options, read_recipe
 
 if TYPE_CHECKING:
     from medcolor.networks.normalization import Normalization
-    from medcolor.training.datasets import TissueDataset
+    from medcolor.training.datasets import Case, TissueDataset
     from medcolor.training.evaluation import Evaluation
 
 Progress = Callable[[int, int], None]
@@ -166,9 +166,7 @@ def _datasets(
     needed = ["train", "val"] + (["test"] if recipe.get("evaluation") is not None else [])
     sides = {}
     for side in needed:
-        patients = sorted({case.patient for case in cases if case.split == side})[
-            : None if limit is None else int(limit)
-        ]
+        patients = _fewest_slices([case for case in cases if case.split == side], limit)
         if not patients:
             raise TrainingError(
                 f"No {side} patients of {recipe.family} in the data: training needs patients to learn from, others to "
@@ -182,6 +180,15 @@ def _datasets(
         dataset.prepare(None if progress is None else lambda n, _, start=start: progress(start + n, total))  # type: ignore[misc]
         done += len(dataset.cases)
     return sides
+
+
+def _fewest_slices(cases: Sequence[Case], limit: int | None) -> set[str]:
+    """Return the patients, or so many of them, those with the fewest slices: what a quick look should cost least."""
+    slices: dict[str, int] = {}
+    for case in cases:
+        slices[case.patient] = slices.get(case.patient, 0) + case.slices
+    ordered = sorted(slices, key=lambda patient: (slices[patient], patient))
+    return set(ordered if limit is None else ordered[: int(limit)])
 
 
 def _transform(recipe: Recipe, normalization: Normalization) -> Callable[[Sample], Sample]:
@@ -229,7 +236,7 @@ def _measure(
         labeled_scans(sides["test"], limit=wanted.get("scans")),
         {"learned": learned(network.eval(), normalization, device=device), "physics": physics},
         family=recipe.family,
-        conditions=[c for c in evaluation_table(recipe.family) if c.severity in severities],
+        conditions=[c for c in evaluation_table(recipe.family) if c.severity in severities or c.name == "lost_units"],
         style=str(recipe.get("style", "contrast")),
         progress=progress,
     )

@@ -107,6 +107,16 @@ def test_a_killed_and_resumed_training_ends_with_the_same_bytes(
     assert (resumed.steps, resumed.best_step, resumed.sha256) == (12, whole[1].best_step, whole[1].sha256)
 
 
+def test_the_size_of_the_doubt_does_not_hold_the_colour_back(tmp_path: Path) -> None:
+    options = FitOptions(steps=3, batch=2, clip_norm=0.01)
+    quiet = run(tmp_path / "a", loss=TissueLoss(AB, scale=0), options=options)
+    loud = run(tmp_path / "b", loss=TissueLoss(AB, scale=1000.0), options=options)
+    ours, theirs = (read_state(result.weights or tmp_path).tensors for result in (quiet, loud))
+    for name in ("body.0.weight", "head.weight"):
+        assert torch.equal(ours[name], theirs[name])
+    assert not torch.equal(ours["scale.weight"], theirs["scale.weight"])
+
+
 def test_a_cancelled_training_keeps_its_step_and_goes_on_to_the_same_bytes(
     whole: tuple[Path, FitResult], tmp_path: Path
 ) -> None:
