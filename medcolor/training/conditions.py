@@ -1,0 +1,165 @@
+"""Which degradations are used: at random in training, at fixed levels in the one table that decides.
+
+The table is the same for everybody: noise of 2, 5 and 10 % of the window (of the modality's kind; 10, 25 and 50 %
+multiplicative in ultrasound), gamma 0.8, 0.6 and 0.5 and its inverse, blur of 0.7, 1.5 and 2.5 pixels, for MR and
+ultrasound shading of 10, 25 and 50 %, and for CT the loss of units. Changing it makes old figures incomparable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Compose
+from torch import Tensor
+
+from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
+from medcolor.tissue.model import CLASSES, values_of
+from medcolor.training.degradations import (
+    NOISE,
+    BiasField,
+    Blur,
+    Bounds,
+    Chance,
+    Degradation,
+    Gamma,
+    LostUnits,
+    MetalStreaks,
+    Motion,
+    Resolution,
+)
+from medcolor.training.views import FieldOfView, Rotation
+from medcolor.voi import Window
+from medcolor.windowing import default_display, percentile_window
+
+SEVERITIES = ("low", "middle", "high")
+_NOISE = (0.02, 0.05, 0.10)
+_SPECKLE = (0.10, 0.25, 0.50)
+_GAMMA = (0.8, 0.6, 0.5)
+_BLUR = (0.7, 1.5, 2.5)
+_SHADING = (0.10, 0.25, 0.50)
+
+
+def window_of(scan: Scan) -> Bounds:
+    """Return the values shown as black and as white by the scan's default display, whichever polarity it has."""
+    display = default_display(scan)
+    if not isinstance(display, Window):
+        display = percentile_window(scan, 1.0, 99.5, name="1-99.5 %")
+    return display.bounds
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One line of the evaluation table.
+
+    Parameters
+    ----------
+    name : str
+        "noise", "gamma", "inverse_gamma", "blur", "shading" or "lost_units".
+    severity : str
+        "low", "middle" or "high"; lost units have only "high".
+    degradation : Degradation
+    level : float
+    """
+
+    name: str
+    severity: str
+    degradation: Degradation
+    level: float
+
+    def chance(self, key: str) -> Chance:
+        """Return the chance that belongs to this line and to one image, whatever else was evaluated before."""
+        seed = hashlib.sha256(f"{self.name}/{self.severity}/{key}".encode()).digest()
+        return Chance(int.from_bytes(seed[:4], "big"))
+
+    def on_image(self, image: Tensor, *, window: Bounds, key: str) -> Tensor:
+        """Degrade (C, H, W) float32, the slices of one scan."""
+        return self.degradation.apply(image, self.level, window=window, chance=self.chance(key))
+
+    def on_sample(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Degrade a sample; its "key" decides the chance."""
+        return self.degradation.on_sample(sample, self.level, self.chance(str(sample["key"])))
+
+    def on_scan(self, scan: Scan, *, key: str) -> Scan:
+        """Degrade a whole scan, so that physics and network are given the same: voxels become float32.
+
+        Lost units give an 8-bit scan of gray levels.
+        """
+        values = torch.from_numpy(values_of(scan, slice(None)))
+        done = self.on_image(values, window=window_of(scan), key=key).numpy()
+        if isinstance(self.degradation, LostUnits):
+            eight = from_slices(done.astype(np.uint8))
+            return replace(scan, voxels=eight, units=GRAY_LEVEL, windows=(Window(127.5, 255, name="as stored"),))
+        if scan.voxels.dtype.kind == "f":
+            done[~np.isfinite(to_slices(scan.voxels))] = np.nan
+        windows = scan.windows or (_fixed(scan),)
+        return replace(scan, voxels=from_slices(done), windows=windows)
+
+
+def _fixed(scan: Scan) -> Window:
+    """Return the window of the clean scan, so that noise does not change what everything is measured in."""
+    low, high = window_of(scan)
+    return Window((low + high) / 2, high - low, name="clean")
+
+
+def evaluation_table(family: str) -> tuple[Condition, ...]:
+    """Return the lines of the table for a modality family, every severity of each degradation."""
+    noise = NOISE[family]()
+    lines: list[tuple[str, Degradation, tuple[float, ...]]] = [
+        ("noise", noise, _SPECKLE if family == "US" else _NOISE),
+        ("gamma", Gamma(), tuple(math.log(g) for g in _GAMMA)),
+        ("inverse_gamma", Gamma(), tuple(-math.log(g) for g in _GAMMA)),
+        ("blur", Blur(), _BLUR),
+    ]
+    if family in {"MR", "US"}:
+        lines.append(("shading", BiasField(), _SHADING))
+    table = [
+        Condition(name, severity, degradation, level)
+        for name, degradation, levels in lines
+        for severity, level in zip(SEVERITIES, levels, strict=True)
+    ]
+    if family == "CT":
+        table.append(Condition("lost_units", "high", LostUnits(0.0), 0.0))
+    return tuple(table)
+
+
+def training_degradations(family: str, *, strength: float = 1.0) -> Compose:
+    """Return what a training sample of a modality family goes through, in the order an image does.
+
+    Position first, then what the scanner does, then what the export does. Set its chance with ``set_random_state``.
+
+    Parameters
+    ----------
+    family : str
+    strength : float
+        Factor on every chance to happen; 0 leaves images clean.
+
+    Raises
+    ------
+    ValueError
+        No such family, or a strength out of 0..1.
+    """
+    if family not in CLASSES:
+        raise ValueError(f'"{family}" is no modality family; there are {", ".join(CLASSES)}.')
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie in 0..1, got {strength}.")
+    tilt = 8.0 if family in {"XR", "MG", "NM"} else 15.0
+    steps: list[tuple[type[Degradation], float, Bounds | None]] = [
+        (Rotation, 0.4, (-tilt, tilt)),
+        (FieldOfView, 0.3, None),
+        (Resolution, 0.2, None),
+        (Blur, 0.3, None),
+    ]
+    if family == "CT":
+        steps.append((MetalStreaks, 0.1, None))
+    if family == "MR":
+        steps.append((Motion, 0.15, None))
+    if family in {"MR", "US"}:
+        steps.append((BiasField, 0.5, None))
+    steps += [(NOISE[family], 0.6, None), (Gamma, 0.4, None), (LostUnits, 0.35 if family == "CT" else 0.2, None)]
+    return Compose([kind(levels, prob=strength * chance) for kind, chance, levels in steps])
