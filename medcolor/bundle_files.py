@@ -233,11 +233,12 @@ _TEMPLATE = """\
 #   python -m monai.bundle run --config_file inference.yaml --dataset_dir SCANS --output_dir COLORED
 # Each file or folder in SCANS is one scan. Any value below can be given as an option of that command.
 imports:
-  - "$import medcolor.bundles"
-  - "$import medcolor.colorizers.network"
-bundle_root: "$medcolor.bundles.bundle_root('NAME')"  # here, else where medcolor keeps its bundles
+  - "$from medcolor.bundles import bundle_root"
+  - "$from medcolor.colorizers.network import scans_in"
+bundle_root: "$bundle_root('NAME')"  # here, else where medcolor keeps its bundles
 dataset_dir: scans
 output_dir: colored
+modality: null  # of files that do not say it
 device: auto  # cuda where there is one, else cpu
 palette: anatomical
 strength: 1.0
@@ -248,8 +249,8 @@ inferer: {_target_: monai.inferers.SimpleInferer}
 
 dataset:
   _target_: monai.data.Dataset
-  data: "$medcolor.colorizers.network.scans_in(@dataset_dir)"
-  transform: {_target_: medcolor.transforms.ReadScand, keys: image}
+  data: "$scans_in(@dataset_dir)"
+  transform: {_target_: medcolor.transforms.ReadScand, keys: image, modality: "@modality"}
 bundle:
   _target_: medcolor.bundles.assemble
   folder: "@bundle_root"

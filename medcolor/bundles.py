@@ -103,11 +103,18 @@ def load_bundle(name_or_path: str | Path, *, trust: bool = False) -> Bundle:
     except Exception as error:  # whatever the config's code raises
         raise BundleError(
             f"{folder / CONFIG} cannot be put together; it must define network_def, inferer and normalization. "
-            f"{type(error).__name__}: {error}"
+            f"{_first_cause(error)}"
         ) from error
     return assemble(
         folder, network=parts["network_def"], inferer=parts["inferer"], normalization=parts["normalization"]
     )
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return what went wrong at the bottom: the parser wraps errors in errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
 
 
 def assemble(folder: str | Path, *, network: nn.Module, inferer: Any, normalization: Normalization) -> Bundle:

@@ -1,0 +1,164 @@
+"""The tissue network: any size in, the same size out, and nothing that only works on one machine."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medcolor.networks import VARIANTS, TissueUNet
+
+TINY = {"widths": (8, 12, 16), "reduction": 4, "refinement": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def randomized(network: TissueUNet) -> TissueUNet:
+    """With statistics in the normalization layers as after training."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.5, 0.5)
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 2)
+                module.bias.uniform_(-0.5, 0.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (33, 47), (64, 32)])
+def test_every_variant_takes_any_size(name: str, size: tuple[int, int]) -> None:
+    network = TissueUNet(7, **VARIANTS[name]).eval()
+    out = network(torch.randn(2, 1, *size))
+    assert out.logits.shape == (2, 7, *size)
+    assert out.log_scale.shape == (2, 1, *size)
+    assert out.logits.isfinite().all()
+    assert out.log_scale.abs().max() <= 6
+
+
+def test_there_are_enough_variants_to_rank_of_every_resolution_with_and_without_refinement() -> None:
+    kinds = {(variant["reduction"], variant["refinement"] > 0) for variant in VARIANTS.values()}
+    assert kinds == {(1, False), (2, False), (2, True), (4, False), (4, True)}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_folding_the_normalization_changes_nothing(name: str) -> None:
+    network = randomized(TissueUNet(5, **VARIANTS[name]))
+    folded = network.folded()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    x = torch.randn(1, 1, 64, 48)
+    with torch.inference_mode():
+        for expected, got in zip(network(x), folded(x), strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                folded.to(memory_format=torch.channels_last)(x)[0], network(x)[0], rtol=1e-4, atol=1e-4
+            )
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()), "a copy was folded"
+
+
+@pytest.mark.parametrize("name", ["full", "half_refined", "quarter_bilinear", "quarter_refined"])
+def test_the_estimate_of_the_error_does_not_bend_what_it_rates(name: str) -> None:
+    network = TissueUNet(4, **VARIANTS[name])
+    out = network(torch.randn(2, 1, 64, 64))
+    out.log_scale.sum().backward()
+    touched = {
+        key.split(".")[0] for key, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+    assert touched <= {"scale", "edge_scale"}
+    assert touched
+
+
+def test_every_other_parameter_learns_from_the_logits() -> None:
+    network = TissueUNet(4, **TINY)
+    network(torch.randn(2, 1, 64, 64)).logits.square().sum().backward()
+    still = {key for key, p in network.named_parameters() if p.grad is None or p.grad.abs().sum() == 0}
+    assert all(key.startswith(("scale", "edge_scale")) for key in still), still
+
+
+def test_refinement_sees_single_pixels_where_the_bilinear_mode_cannot() -> None:
+    x = torch.zeros(1, 1, 64, 64)
+    dot = x.clone()
+    dot[0, 0, 30, 30] = 1
+    for refinement, least in ((0, 0.0), (16, 1.1)):
+        network = randomized(TissueUNet(3, widths=(8, 16), reduction=4, refinement=refinement))
+        with torch.inference_mode():
+            change = (network(dot).logits - network(x).logits).abs().sum(1)[0]
+        here, beside = change[30, 30], change[28:33, 28:33].mean()
+        assert change.sum() > 0
+        assert here > least * beside
+
+
+def test_a_shift_by_the_multiple_shifts_the_answer() -> None:
+    network = randomized(TissueUNet(3, **TINY))
+    margin, shift = 90, network.multiple  # 16
+    assert network.reach < margin
+    x = torch.randn(1, 1, 224, 224)
+    with torch.inference_mode():
+        here, there = network(x).logits, network(x.roll(shift, dims=3)).logits
+    rows = slice(margin, 224 - margin)
+    torch.testing.assert_close(
+        there[..., rows, margin + shift : 224 - margin + shift],
+        here[..., rows, margin : 224 - margin],
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_hints_are_further_channels() -> None:
+    network = TissueUNet(3, **TINY, hint_channels=4).eval()
+    assert network(torch.randn(1, 5, 16, 16)).logits.shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"classes": 1},
+        {"in_channels": 0},
+        {"widths": (8,)},
+        {"widths": (8, 0)},
+        {"reduction": 3},
+        {"refinement": -1},
+        {"hint_channels": -1},
+    ],
+)
+def test_what_cannot_be_built_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="TissueUNet takes"):
+        TissueUNet(**{"classes": 3, **options})  # type: ignore[arg-type]
+
+
+def test_one_exported_graph_serves_every_size() -> None:
+    network = randomized(TissueUNet(4, **TINY)).folded()
+    free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    graph = torch.export.export(network, (torch.randn(2, 1, 65, 50),), dynamic_shapes=(free,)).module()
+    with torch.inference_mode():
+        for size in ((2, 1, 65, 50), (3, 1, 40, 90)):
+            x = torch.randn(size)
+            torch.testing.assert_close(graph(x)[0], network(x).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the exporter's own making
+def test_onnx_runtime_gives_the_same_logits_for_every_size(tmp_path: Path) -> None:
+    if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
+        pytest.skip('needs pip install "medcolor[export]"')
+    import onnxruntime
+
+    network = randomized(TissueUNet(4, **TINY)).folded()
+    path = tmp_path / "network.onnx"
+    free = {0: "n", 2: "height", 3: "width"}
+    torch.onnx.export(network, (torch.randn(2, 1, 65, 50),), path, dynamo=True, dynamic_shapes=(free,), verbose=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for size in ((2, 1, 65, 50), (1, 1, 40, 96)):
+        x = torch.randn(size)
+        logits, log_scale = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        with torch.inference_mode():
+            expected = network(x)
+        np.testing.assert_allclose(logits, expected.logits.numpy(), atol=1e-3)
+        np.testing.assert_allclose(log_scale, expected.log_scale.numpy(), atol=1e-3)
