@@ -74,6 +74,10 @@ class UnknownColorizerError(MedcolorError, LookupError):
     """No colorizer, palette, style or named window of that name; the message lists what exists."""
 
 
+class SettingError(MedcolorError, ValueError):
+    """A setting outside what is accepted, or one that this colorizer, device or output does not have."""
+
+
 class PaletteError(MedcolorError, ValueError):
     """A palette file is incomplete or contradicts itself."""
 

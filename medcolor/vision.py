@@ -23,6 +23,7 @@ from medcolor.cielab import (
     xyz_to_lab,
     xyz_to_linear,
 )
+from medcolor.errors import SettingError
 from medcolor.vision_models import Deficiency, brettel, machado
 
 __all__ = ["LIGHTNESS_LEVELS", "Deficiency", "Model", "compensate", "separability", "simulate", "simulate_linear"]
@@ -66,7 +67,7 @@ def simulate_linear(
     light = np.asarray(linear, dtype=np.float64)
     kind = Deficiency(deficiency)
     if not 0 <= severity <= 1:
-        raise ValueError(f"severity must lie in 0 (normal vision) to 1 (dichromacy), got {severity}.")
+        raise SettingError(f"severity must lie in 0 (normal vision) to 1 (dichromacy), got {severity}.")
     if model == "machado":
         return _through(machado(kind, severity), light)
     if model != "brettel":

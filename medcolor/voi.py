@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.errors import SettingError
+
 
 class WindowFunction(StrEnum):
     """DICOM VOI LUT Function, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
@@ -43,7 +45,7 @@ class Window:
         object.__setattr__(self, "function", WindowFunction(self.function))
         least = 1.0 if self.function is WindowFunction.LINEAR else 0.0
         if not (np.isfinite([self.center, self.width]).all() and self.width > 0 and self.width >= least):
-            raise ValueError(
+            raise SettingError(
                 f"A {self.function} window needs a finite center and a width {'>= 1' if least else '> 0'}, "
                 f"got center {self.center:g}, width {self.width:g}."
             )

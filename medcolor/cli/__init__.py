@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import medcolor
-from medcolor.cli.messages import DONE, FAILED, REFUSED, console, fail, failure_code, show_warning
+from medcolor.cli.messages import DEBUG, DONE, FAILED, REFUSED, console, fail, failure_code, show_warning, unexpected
 from medcolor.errors import MedcolorError
 
 if TYPE_CHECKING:
@@ -49,16 +49,19 @@ def build_app() -> App:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``--debug`` shows tracebacks."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in tokens
+    debug = DEBUG.set("--debug" in tokens)
     tokens = [token for token in tokens if token != "--debug"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=medcolor.errors.MedcolorWarning)
         warnings.showwarning = show_warning
-        return _guarded(tokens, debug=debug)
+        try:
+            return _guarded(tokens)
+        finally:
+            DEBUG.reset(debug)
 
 
-def _guarded(tokens: list[str], *, debug: bool) -> int:
+def _guarded(tokens: list[str]) -> int:
     from cyclopts import CycloptsError
 
     try:
@@ -67,15 +70,8 @@ def _guarded(tokens: list[str], *, debug: bool) -> int:
         return fail(str(error), REFUSED)
     except (MedcolorError, FileNotFoundError) as error:
         return fail(error, failure_code(error))
-    except ValueError as error:
-        if debug:
-            raise
-        return fail(error, REFUSED)
     except KeyboardInterrupt:
         return fail("Cancelled. Files already complete were kept; nothing is half-written.", FAILED)
     except Exception as error:
-        if debug:
-            raise
-        # the text of a foreign exception may quote header values: name its type only
-        return fail(f"Unexpected {type(error).__name__}; run again with --debug to see where.", FAILED)
+        return unexpected(error)
     return outcome if isinstance(outcome, int) else DONE

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from medcolor.cli.messages import DONE, PARTIAL, REFUSED, fail, failure_code, note, progress_bar, result
-from medcolor.errors import AmbiguousSeriesError, MedcolorError, WriteError
+from medcolor.cli.messages import DONE, PARTIAL, REFUSED, fail, failure_code, note, progress_bar, result, unexpected
+from medcolor.errors import AmbiguousSeriesError, MedcolorError, SettingError, WriteError
 
 if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan
@@ -143,7 +143,7 @@ class Settings:
 def choose_device(device: str, paint: Colorizer, *, quiet: bool) -> None:
     """Say where the work runs; refuse a device this colorizer cannot use rather than fall back."""
     if device == "cuda":
-        raise ValueError(f"{paint.name} computes on the CPU and has no CUDA path. Use --device auto or cpu.")
+        raise SettingError(f"{paint.name} computes on the CPU and has no CUDA path. Use --device auto or cpu.")
     if device == "auto" and not quiet:
         note(f"{paint.name} on the CPU")
 
@@ -164,7 +164,7 @@ def refuse_output(output: Path, report: Path | None, *, several: bool, force: bo
     from medcolor.io.atomic import refuse_existing
 
     if several and output.name.lower().endswith(FILE_SUFFIXES) and not output.is_dir():
-        raise ValueError(f"{output}: several scans do not fit in one file. Name a folder.")
+        raise SettingError(f"{output}: several scans do not fit in one file. Name a folder.")
     if report is not None and not force:
         refuse_existing([report])
 
@@ -181,6 +181,8 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
     except (MedcolorError, FileNotFoundError) as error:
         hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
         return fail(f"{error}{hint}", failure_code(error))
+    except Exception as error:  # one bad scan never stops the rest
+        return unexpected(error, job.path)
     return DONE
 
 

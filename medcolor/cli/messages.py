@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, FAILED, REFUSED, PARTIAL = 0, 1, 2, 3
+DEBUG: ContextVar[bool] = ContextVar("DEBUG", default=False)
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -34,6 +36,14 @@ def fail(message: object, code: int) -> int:
     """Print an error and return the exit code it stands for."""
     console().print(f"error: {message}", markup=False, style="red" if console().is_terminal else None)
     return code
+
+
+def unexpected(error: Exception, place: object = "") -> int:
+    """Name the type of a foreign exception only: its text may quote header values. Raise it again under ``--debug``."""
+    if DEBUG.get():
+        raise error
+    where = f"{place}: " if place else ""
+    return fail(f"{where}unexpected {type(error).__name__}; run again with --debug to see where.", FAILED)
 
 
 def failure_code(error: BaseException) -> int:

@@ -76,9 +76,7 @@ def _stage(bars: ExitStack, title: str, asked: Callable[[], bool], *, quiet: boo
     def progress(done: int, total: int) -> None:
         if draw is not None:
             draw(done, total)
-        if (
-            asked() and title != "training"
-        ):  # training stops by itself, with a checkpoint
+        if asked() and title != "training":  # training stops by itself, with a checkpoint
             raise KeyboardInterrupt
 
     return progress

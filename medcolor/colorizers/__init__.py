@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from medcolor.color_scan import ColorScan, Law
-from medcolor.errors import UnknownColorizerError
+from medcolor.errors import SettingError, UnknownColorizerError
 from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import Display
 
@@ -138,7 +138,7 @@ def load_colorizer(
     ------
     UnknownColorizerError
         Lists what exists and the nearest name.
-    ValueError
+    SettingError
         A strength outside 0..1, or an option this colorizer does not have.
     FileNotFoundError, ReadError
         The segmentation cannot be read.
@@ -146,13 +146,13 @@ def load_colorizer(
         A trained bundle is incomplete, damaged, contradicts itself, or is not trusted.
     """
     if not 0.0 <= strength <= 1.0:
-        raise ValueError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
+        raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
     kind, _, name = spec.partition(":")
     if kind != "seg" and (soft_edge is not None or bleed is not None):
-        raise ValueError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
+        raise SettingError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
     trained = kind not in {"physics", "lut", "seg"} and _is_bundle(spec)
     if not trained and (fade is not None or device is not None):
-        raise ValueError(f"{spec} is not trained: fade and device are options of trained bundles.")
+        raise SettingError(f"{spec} is not trained: fade and device are options of trained bundles.")
     match kind, name:
         case "physics", "":
             from medcolor.colorizers.tissue import TissueColorizer
@@ -162,7 +162,7 @@ def load_colorizer(
             from medcolor.colorizers.lut import LutColorizer
 
             if palette is not None or cvd is not None:
-                raise ValueError(
+                raise SettingError(
                     f"{spec} is a fixed table: it takes no palette and no cvd option; use physics for those."
                 )
             return LutColorizer(name, strength=float(strength))

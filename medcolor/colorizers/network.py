@@ -20,7 +20,7 @@ from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law, Provenance
 from medcolor.colorizers.painting import paint
 from medcolor.colorizers.tiles import Tile, tiles
-from medcolor.errors import ModalityError
+from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, load_palette, with_cvd
 from medcolor.scan import Scan, to_slices
 from medcolor.tissue.model import valid
@@ -140,7 +140,7 @@ class NetworkColorizer:
         import torch
 
         if not 0 <= self.strength <= 1 or not 0 <= self.fade <= 1 or self.batch < 1:
-            raise ValueError(
+            raise SettingError(
                 f"strength and fade must lie between 0 and 1 and batch be at least 1; "
                 f"got {self.strength:g}, {self.fade:g} and {self.batch}."
             )
@@ -271,7 +271,7 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device(there[-1])
     if wanted.partition(":")[0] not in there:
-        raise ValueError(f'Device "{wanted}" is not there. This computer has: {", ".join(there)}; or "auto".')
+        raise SettingError(f'Device "{wanted}" is not there. This computer has: {", ".join(there)}; or "auto".')
     return torch.device(wanted)
 
 

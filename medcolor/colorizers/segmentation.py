@@ -18,7 +18,7 @@ from medcolor.colorizers.label_colors import complete_colors
 from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import SliceOf, place
 from medcolor.colorizers.painting import PaintBlock, paint
-from medcolor.errors import MedcolorWarning
+from medcolor.errors import MedcolorWarning, SettingError
 from medcolor.geometry import Space
 from medcolor.palettes import Palette, TissueClass, legend, with_cvd
 from medcolor.scan import KAxis, Scan, Severity
@@ -67,9 +67,9 @@ class SegmentationColorizer:
     def __post_init__(self) -> None:
         for what, width in (("soft_edge", self.soft_edge), ("bleed", self.bleed)):
             if not (isfinite(width) and 0 <= width <= _WIDEST):
-                raise ValueError(f"{what} must be between 0 and {_WIDEST:g} mm, got {width:g}.")
+                raise SettingError(f"{what} must be between 0 and {_WIDEST:g} mm, got {width:g}.")
         if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be between 0 (gray) and 1 (full colour), got {self.strength:g}.")
+            raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {self.strength:g}.")
         palette = _palette(self.segmentation)
         object.__setattr__(self, "palette", palette if self.cvd is None else with_cvd(palette, self.cvd))
         object.__setattr__(self, "labels_sha256", self.segmentation.sha256)

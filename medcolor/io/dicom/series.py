@@ -156,7 +156,7 @@ def candidates_of(found: Collection) -> list[Candidate]:
     found.refusals = refused
     notes = list(found.findings())
     if others:
-        text = f"Left aside, because they are no images (plans, reports, segmentations ...): {len(others)} DICOM objects."
+        text = f"Left aside as no images (plans, reports, segmentations ...): {len(others)} DICOM objects."
         notes.append(Finding("other-objects", text, Severity.NOTE))
     by_series: dict[str, list[Instance]] = defaultdict(list)
     for instance in images:
