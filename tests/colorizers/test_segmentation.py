@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 import warnings
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from scipy import ndimage
 
 from medcolor import load_colorizer, phantom, read, read_segmentation, write
 from medcolor.cielab import delta_e_2000, rgb_to_lab
+from medcolor.cli import run
 from medcolor.color import restore_gray
 from medcolor.color_scan import Law
 from medcolor.colorizers import list_colorizers
@@ -62,7 +65,17 @@ def gray_of(scan: Scan) -> np.ndarray:
     return display_gray(scan)
 
 
-# -- the law -----------------------------------------------------------------------------------------------------------
+@cache
+def simulated(family: str) -> tuple[Scan, Segmentation]:
+    scan = phantom.scan(family)
+    labels = phantom.labels(family)
+    part = (slice(None, None, 2), slice(None, None, 2), slice(0, 2))  # every second pixel of two slices: quick to check
+    geometry = Geometry(scan.voxels[part].shape, scan.geometry.affine @ np.diag([2.0, 2, 1, 1]), scan.geometry.space)
+    small = dataclasses.replace(scan, voxels=scan.voxels[part], geometry=geometry, padding=None)
+    return small, Segmentation(labels.labels[part], geometry, labels.names)
+
+
+# -- the law --------------------------------------------------------------------------------------------
 
 OPTIONS = [
     {},
@@ -76,8 +89,8 @@ PAIRS = [(family, options) for family in MODALITIES for options in OPTIONS if "c
 
 @pytest.mark.parametrize(("family", "options"), PAIRS)
 def test_every_pixel_gives_its_gray_back(family: str, options: dict[str, float]) -> None:
-    scan = phantom.scan(family)
-    colored = SegmentationColorizer(phantom.labels(family), **options)(scan)  # type: ignore[arg-type]
+    scan, labels = simulated(family)
+    colored = SegmentationColorizer(labels, **options)(scan)  # type: ignore[arg-type]
     assert colored.law is Law.LIGHTNESS
     np.testing.assert_array_equal(restore_gray(colored.rgb), gray_of(scan))
     assert np.ptp(colored.rgb, axis=-1).max() > 30
@@ -135,7 +148,27 @@ def test_progress_counts_slices_and_can_cancel() -> None:
         colorizer(scan, progress=cancel)
 
 
-# -- edges -------------------------------------------------------------------------------------------------------------
+def test_memory_does_not_grow_with_the_number_of_slices() -> None:
+    def peak(slices: int) -> float:
+        geometry = Geometry((64, 64, slices), np.eye(4))
+        block = np.zeros((slices, 64, 64), np.uint16)
+        block[:, 20:50, 10:40] = 2
+        colorizer = SegmentationColorizer(
+            Segmentation(from_slices(block), geometry, {2: "a"}), soft_edge=6.0, bleed=3.0
+        )
+        scan = Scan(np.zeros(geometry.shape, np.int16), geometry, "CT", "HU")
+        colorizer(scan)
+        tracemalloc.start()
+        try:
+            colored = colorizer(scan)
+            return tracemalloc.get_traced_memory()[1] - colored.rgb.nbytes
+        finally:
+            tracemalloc.stop()
+
+    assert peak(400) < 1.2 * peak(80)
+
+
+# -- edges ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.4, 3.0)])
@@ -209,7 +242,7 @@ def test_impossible_options_are_refused(options: dict[str, float]) -> None:
         SegmentationColorizer(blobs(oblique()), **options)
 
 
-# -- place -------------------------------------------------------------------------------------------------------------
+# -- place ----------------------------------------------------------------------------------------------
 
 
 def moved(labels: Segmentation, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Segmentation:
@@ -319,7 +352,7 @@ def test_a_header_in_single_precision_is_the_same_grid() -> None:
     assert place(blobs(rounded), scan).findings == ()
 
 
-# -- colours and names ----------------------------------------------------------------------------------------
+# -- colours and names ----------------------------------------------------------------------------------
 
 
 def test_given_colours_are_kept_and_others_stay_clear_of_them_and_of_gray() -> None:
@@ -368,7 +401,7 @@ def test_the_middle_of_an_organ_has_its_colour() -> None:
     np.testing.assert_array_equal(rgb[2, 2, 2], [128, 128, 128])
 
 
-# -- how it is asked for --------------------------------------------------------------------------------------
+# -- how it is asked for --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -419,3 +452,104 @@ def test_nothing_is_warned_about_where_the_grids_are_the_same(files: tuple[Path,
         warnings.simplefilter("error", MedcolorWarning)
         colored = load_colorizer(f"seg:{files[1]}")(read(files[0]))
     assert all(not f.code.startswith("labels-resampled") for f in colored.audit)
+
+
+# -- on the command line and in the report --------------------------------------------------------------
+
+
+def test_the_command_line_colours_and_the_report_shows_names_and_volumes(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, labels = files
+    table, page, out = tmp_path / "t.txt", tmp_path / "page.html", tmp_path / "out"
+    table.write_text('6 200 80 60 1 1 1 "muscle & co"\n')
+    arguments = ["colorize", folder, "-o", out, "--to", "png", "--colorizer", f"seg:{labels}", "--palette", table]
+    assert run([str(a) for a in [*arguments, "--soft-edge", 1.5, "--bleed", 1, "--report", page]]) == 0
+    text = page.read_text()
+    segmentation = read_segmentation(labels)
+    assert "muscle &amp; co" in text
+    assert "volume of the label map" in text
+    assert f"{segmentation.volume_ml(6):.0f} ml" in text
+    assert "0 of 7680 pixels differ" in text
+    assert str(tmp_path) not in text
+    assert str(tmp_path) not in (out / "provenance.json").read_text()
+    gray = read(folder)
+    for path in sorted(out.glob("*.png")):
+        assert read(path, modality="CT").shape == (48, 40, 1)
+    np.testing.assert_array_equal(
+        restore_gray(to_slices(load_colorizer(f"seg:{labels}")(gray).rgb)), to_slices(gray_of(gray))
+    )
+    capsys.readouterr()
+
+
+def test_the_command_line_says_that_labels_were_resampled_and_refuses_without_a_trace(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = files
+    scan = read(folder)
+    half = Geometry((24, 20, 4), scan.geometry.affine @ np.diag([2.0, 2, 1, 1]))
+    write(blobs(half), tmp_path / "half.nii.gz")
+    out = tmp_path / "out"
+    assert run(["colorize", str(folder), "-o", str(out), "--colorizer", f"seg:{tmp_path / 'half.nii.gz'}"]) == 0
+    assert "resampled to the nearest voxel" in capsys.readouterr().err
+    for spec, message in ((f"seg:{tmp_path / 'no.nii'}", "no such file"), (f"seg:{folder}", "no DICOM segmentation")):
+        assert run(["colorize", str(folder), "-o", str(tmp_path / "none"), "--colorizer", spec]) in (1, 2)
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_legend_counts_voxels_where_there_are_no_millimetres() -> None:
+    flat = Geometry.from_spacing(SHAPE, (1, 1, 1), Space.PIXEL)
+    labels = blobs(flat)
+    legend = SegmentationColorizer(labels).legend_for(scan_on(flat))
+    assert legend.measure == "size of the label map"
+    assert [row.amount for row in legend.rows] == [f"{count} voxels" for count in labels.counts.values()]
+    assert max(row.share for row in legend.rows) == 1.0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_a_dicom_seg_colours_its_series_and_no_other(tmp_path: Path) -> None:
+    hd = pytest.importorskip("highdicom", reason="highdicom is not installed: it is in the extra medcolor[batch]")
+    import pydicom
+    from highdicom.sr.coding import CodedConcept
+
+    phantom.write_dicom(phantom.scan("CT", shape=(48, 40, 4)), tmp_path / "ct")
+    scan = read(tmp_path / "ct")
+    labels = to_slices(phantom.labels("CT", shape=(48, 40, 4)).labels)
+    mask = np.isin(labels, [6]).astype(np.uint8)
+    mask[0] = 0  # its frame is left out
+    description = hd.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="muscle",
+        segmented_property_category=CodedConcept("85756007", "SCT", "Tissue"),
+        segmented_property_type=CodedConcept("91727004", "SCT", "Skeletal muscle"),
+        algorithm_type="MANUAL",
+    )
+    seg = hd.seg.Segmentation(
+        source_images=[pydicom.dcmread(path) for path in scan.source.paths],
+        pixel_array=mask,
+        segmentation_type="BINARY",
+        segment_descriptions=[description],
+        series_instance_uid="1.2.3.8",
+        series_number=9,
+        sop_instance_uid="1.2.3.9",
+        instance_number=1,
+        manufacturer="m",
+        manufacturer_model_name="m",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    seg.save_as(tmp_path / "seg.dcm")
+    colorizer = load_colorizer(f"seg:{tmp_path / 'seg.dcm'}", soft_edge=0.0)
+    colored = colorizer(scan)
+    gray = to_slices(gray_of(scan))
+    shown = (np.ptp(to_slices(colored.rgb), axis=-1) > 0)[(gray > 60) & (gray < 200)]
+    np.testing.assert_array_equal(shown, (mask > 0)[(gray > 60) & (gray < 200)])
+    assert [f.code for f in colored.audit if f.code.startswith("labels")] == ["labels-reordered"]
+    legend = colorizer.legend_for(scan)
+    assert legend is not None
+    assert legend.rows[0].entry.meaning == "Skeletal muscle (SCT 91727004)"
+    seg.FrameOfReferenceUID = "1.2.3.99"
+    seg.save_as(tmp_path / "other.dcm")
+    with pytest.raises(GeometryError, match="frames of reference"):
+        load_colorizer(f"seg:{tmp_path / 'other.dcm'}")(scan)
