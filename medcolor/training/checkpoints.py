@@ -94,7 +94,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
 
 
 def half_precision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return floating tensors as float16, others as they are.
+    """Return what is large (kernels, matrices) as float16, and vectors, such as running variances, as they are.
 
     Raises
     ------
@@ -103,14 +103,13 @@ def half_precision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     out = {}
     for name, tensor in tensors.items():
-        if tensor.is_floating_point():
-            if (
-                not bool(torch.isfinite(tensor).all())
-                or float(tensor.abs().max() if tensor.numel() else 0) > _LARGEST_HALF
-            ):
+        large = tensor.is_floating_point() and tensor.ndim > 1
+        limit = _LARGEST_HALF if large else float("inf")
+        if tensor.is_floating_point() and tensor.numel():
+            extreme = float(tensor.abs().max())
+            if not extreme <= limit or extreme == float("inf"):  # a NaN is not <= anything
                 raise TrainingError(f"{name}: weights that half precision cannot hold; the training did not converge.")
-            tensor = tensor.to(torch.float16)
-        out[name] = tensor
+        out[name] = tensor.to(torch.float16) if large else tensor
     return out
 
 

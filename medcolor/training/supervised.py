@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from medcolor.networks.normalization import Normalization
     from medcolor.training.datasets import Case, TissueDataset
     from medcolor.training.evaluation import Evaluation
+    from medcolor.training.losses import TissueLoss
 
 Progress = Callable[[int, int], None]
 
@@ -105,7 +106,6 @@ def train(
     TrainingError, LicenseError, OutputExistsError
     """
     from medcolor.training.evaluate import labeled_scans, learned, mean_error
-    from medcolor.training.losses import tissue_loss
 
     recipe = read_recipe(configs)
     say, stage = say or (lambda _: None), progress or (lambda _: None)
@@ -128,7 +128,7 @@ def train(
     result = fit(
         network,
         sides["train"],
-        loss=tissue_loss(recipe.family, style=style, **dict(recipe.get("loss", {}))),
+        loss=_loss(recipe, style),
         validate=validate,
         output=output,
         options=options,
@@ -180,6 +180,15 @@ def _datasets(
         dataset.prepare(None if progress is None else lambda n, _, start=start: progress(start + n, total))  # type: ignore[misc]
         done += len(dataset.cases)
     return sides
+
+
+def _loss(recipe: Recipe, style: str) -> TissueLoss:
+    from medcolor.training.losses import tissue_loss
+
+    try:
+        return tissue_loss(recipe.family, style=style, **dict(recipe.get("loss", {})))
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"loss: {error}") from error
 
 
 def _fewest_slices(cases: Sequence[Case], limit: int | None) -> set[str]:

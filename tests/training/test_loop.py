@@ -184,7 +184,8 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 def test_weights_are_exported_in_half_precision_and_load_again(whole: tuple[Path, FitResult]) -> None:
     folder, result = whole
     exported = read_state(folder / EXPORT)
-    assert {t.dtype for t in exported.tensors.values()} == {torch.float16, torch.int64}
+    assert exported.tensors["head.weight"].dtype == torch.float16
+    assert exported.tensors["body.1.running_var"].dtype == torch.float32, "small variances vanish in half precision"
     network = Tiny()
     facts = load_weights(network, folder / EXPORT)
     best = read_state(folder / BEST).tensors
@@ -227,7 +228,7 @@ def test_checkpoints_keep_every_tensor_and_fact(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [float("nan"), 1e6])
 def test_weights_that_half_precision_cannot_hold_are_not_exported(bad: float) -> None:
     with pytest.raises(TrainingError, match="half precision"):
-        half_precision({"w": torch.tensor([1.0, bad])})
+        half_precision({"w": torch.tensor([[1.0, bad]])})
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:

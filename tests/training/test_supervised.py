@@ -173,6 +173,27 @@ def test_settings_that_cannot_be_built_are_refused_with_the_reason(tmp_path: Pat
         fit_options({"stepz": 4})
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("loss::colour: 1", "loss: .*colour"),
+        ("loss::class_weights: [1, 2]", "loss: class_weights needs one number for each of 10 classes"),
+        ("augmentation::strength: 2", "augmentation: strength must lie in 0..1"),
+        ("data::pack: x", "data: .*pack"),
+        ("fit::batch: 0", "batch must be at least 1"),
+        ("data::splits: {train: [sub-1, sub-2, sub-3, sub-4, sub-5]}", "No val patients of CT"),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_anything_is_trained(
+    text: str, said: str, scans: Path, quick: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=said):
+        train(["ct_tissue", "tiny", quick, path], data=scans, output=tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out" / "last.safetensors").exists()
+
+
 def test_later_overlays_win_and_the_digest_follows(tmp_path: Path) -> None:
     paths = []
     for n, steps in enumerate((7, 9)):
