@@ -60,7 +60,7 @@ class Degradation(RandomizableTransform):
         """Degrade (C, H, W) float32; level 0 changes nothing. The input is never written to."""
         if level == 0:
             return image.clone()
-        values = np.array(image, dtype=np.float32)
+        values = image.numpy().astype(np.float32)  # a copy
         return torch.from_numpy(np.ascontiguousarray(self._degraded(values, level, window, chance), dtype=np.float32))
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
