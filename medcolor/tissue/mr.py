@@ -34,6 +34,7 @@ from medcolor.tissue.regions import (
 _LONGEST = 192
 _BINS = 1024
 _SAMPLES = 60_000
+_FAINT = 0.2  # of the typical signal: below it, noise of several coils may be
 _MOST_BIAS = 1.1  # natural log: a factor of 3; more is anatomy, not coils
 
 
@@ -85,7 +86,7 @@ def body_mask(scan: Scan, small: NDArray[np.float32], mm: float) -> tuple[Mask, 
     if signal.size == 0:
         return everywhere, 0.0
     typical = float(np.median(signal))
-    threshold = max(1.7 * _noise_level(scan, 0.2 * typical), min(threshold, 0.12 * typical))
+    threshold = max(1.7 * _noise_level(scan, _FAINT * typical), min(threshold, 0.12 * typical))
     dark = smooth <= threshold
     if np.mean(edge_connected(dark)) < 0.01:
         return everywhere, 0.0
@@ -99,7 +100,8 @@ def _noise_level(scan: Scan, faint: float) -> float:
     """Return the mean of background noise, 0 where none is seen.
 
     The magnitude of pure noise varies by half its mean (Rayleigh: 0.52; Gudbjartsson and Patz 1995), with several
-    coils by a fifth and more; tissue varies less, so noise is known by its ratio and not by its level alone.
+    coils by a fifth and more; tissue varies less, so noise is known by its ratio and not by its level alone. Edges
+    and strands of fat in a crop vary as much, but have no one level, and one that is near the signal's.
     """
     from scipy import ndimage
 
@@ -116,7 +118,11 @@ def _noise_level(scan: Scan, faint: float) -> float:
         means.append(mean[noise])
         seen += values.size
     found = np.concatenate(means)
-    return float(np.median(found)) if found.size > 0.05 * seen else 0.0
+    if found.size <= 0.05 * seen:
+        return 0.0
+    quarter, level, three_quarters = (float(v) for v in np.percentile(found, (25, 50, 75)))
+    one_level = three_quarters - quarter < level
+    return level if one_level and level < 0.35 * (faint / _FAINT) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
