@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from medcolor import phantom
 from medcolor.cli import run
+from medcolor.cli.train import _stopping
 from medcolor.errors import TrainingError
 from medcolor.networks.normalization import Normalization
 from medcolor.training.checkpoints import load_weights, read_state
@@ -230,3 +232,14 @@ def test_a_sample_whose_unit_is_lost_is_prepared_as_gray() -> None:
     prepared = Prepare(Normalization("hu"))(sample(gray, "gray level") | {"neighbour": torch.from_numpy(gray)[None]})
     np.testing.assert_allclose(prepared["image"][0], [[-1, 0, 1]], atol=1e-6)
     np.testing.assert_array_equal(prepared["neighbour"], prepared["image"])
+
+
+def test_the_first_interrupt_asks_to_stop_and_the_second_does_not_wait() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with _stopping() as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
