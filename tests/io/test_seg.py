@@ -257,6 +257,24 @@ def test_a_cut_off_file_is_a_typed_error(tmp_path: Path, cut: float) -> None:
         read_segmentation(path)
 
 
+def test_damaged_bytes_give_a_segmentation_or_a_typed_error(tmp_path: Path) -> None:
+    generator = np.random.default_rng(20)
+    values = masks(20, 3)
+    kinds = [("BINARY", values), ("FRACTIONAL", (values * 200).astype(np.uint8)), ("LABELMAP", values.astype(np.uint8))]
+    for kind, pixels in kinds:
+        whole = write_seg(tmp_path / "a.dcm", [(k, 1, m) for k, m in enumerate(pixels)], kind=kind).read_bytes()
+        refused = 0
+        for _ in range(80):
+            content, at = bytearray(whole), int(generator.integers(132, len(whole)))
+            content[at : at + int(generator.integers(0, 4))] = generator.bytes(int(generator.integers(1, 5)))
+            (tmp_path / "b.dcm").write_bytes(content)
+            try:
+                assert read_segmentation(tmp_path / "b.dcm").names
+            except MedcolorError:
+                refused += 1
+        assert 0 < refused < 80
+
+
 def test_a_folder_with_one_seg_is_read_and_with_two_a_choice_is_asked_for(tmp_path: Path) -> None:
     phantom.write_dicom(phantom.scan("CT", shape=(16, 12, 2)), tmp_path)
     with pytest.raises(ReadError, match="no DICOM segmentation"):

@@ -21,7 +21,7 @@ from medcolor.io.dicom import header
 from medcolor.io.dicom.files import Collection, collect
 from medcolor.io.dicom.frames import stored_frames
 from medcolor.io.dicom.parse import Instance, quiet_pydicom
-from medcolor.io.dicom.pixels import check_header
+from medcolor.io.dicom.pixels import MAX_FRAMES, check_header
 from medcolor.scan import Finding, Severity, from_slices
 from medcolor.tissue_map import Code, Segmentation
 
@@ -54,8 +54,8 @@ def read_seg(path: Path | str, *, series: str | int | None = None) -> Segmentati
     -------
     Segmentation
         Label n is segment n. Where segments overlap, the higher number wins, and ``audit`` counts the voxels. Fractions
-        are cut at one half. Colours are the a*, b* of RecommendedDisplayCIELabValue, taken under D65, as the writers
-        in use (highdicom, DCMTK and what is built on them) convert sRGB.
+        are cut at one half. Colours are the a*, b* of RecommendedDisplayCIELabValue, taken under D65, as highdicom
+        converts sRGB (the standard says D50).
 
     Raises
     ------
@@ -263,6 +263,9 @@ def _stacked(
     if away > max(0.1 * min(spacing), _SAME_PLANE):
         raise ReadError(path, ReadCode.UNSUPPORTED_PIXEL, "frames do not lie on one grid.")
     shape = (*sides, int(places.max()) + 1)
+    if shape[2] > MAX_FRAMES:
+        reason = f"the slices span {shape[2]} places of {abs(step):.3g} mm; up to {MAX_FRAMES} are read."
+        raise ReadError(path, ReadCode.TOO_LARGE, reason)
     check_size(path, shape, 2)
     affine = np.eye(4)
     affine[:3, :3] = np.column_stack([row * spacing[1], column * spacing[0], through])
