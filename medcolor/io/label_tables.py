@@ -44,7 +44,7 @@ def read_label_table(path: Path | str) -> LabelTable:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such label table.")
+        raise FileNotFoundError(f"{path}: no such label table. {_ACCEPTED}")
     if path.stat().st_size > _MOST_BYTES:
         raise ReadError(path, ReadCode.TOO_LARGE, "a label table of over 1 MiB is none.", _ACCEPTED)
     try:
