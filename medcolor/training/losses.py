@@ -42,22 +42,40 @@ def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
     return kept.sum() / weights.sum().clamp(min=1.0)
 
 
-def soft_cross_entropy(
-    logits: Tensor, target: Tensor, weights: Tensor, *, class_weights: Tensor | None = None
-) -> Tensor:
+def soft_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Return the cross-entropy against soft targets, less the target's own entropy: 0 at the target.
 
     Parameters
     ----------
     logits, target : Tensor, (N, K, H, W)
     weights : Tensor, (N, H, W)
-    class_weights : Tensor, (K,), optional
-        Factor of each class; each of them only moves the optimum's price, not the optimum, where targets are hard.
     """
     each = target * (torch.log(target.clamp(min=1e-8)) - functional.log_softmax(logits, dim=1))
-    if class_weights is not None:
-        each = each * class_weights[:, None, None]
     return masked_mean(each.sum(dim=1), weights)
+
+
+def rarity_weights(frequencies: Any, *, power: float, largest: float = 20.0) -> Tensor:
+    """Return a weight for each class that makes rare ones count: frequency to the power of -``power``.
+
+    Parameters
+    ----------
+    frequencies : array_like of float, (K,)
+        How much of the training pixels each class is; a class that is nowhere has weight 1.
+    power : float
+        0 weighs nothing, 1 gives every class the same share.
+    largest : float
+        No class weighs more than this.
+
+    Returns
+    -------
+    Tensor, (K,)
+        With a mean over pixels of 1, where no class is at ``largest``.
+    """
+    share = torch.as_tensor(frequencies, dtype=torch.float64)
+    share = share / share.sum().clamp(min=1e-12)
+    raw = torch.where(share > 0, share.clamp(min=1e-12) ** -power, torch.zeros_like(share))
+    scaled = raw / (raw * share).sum().clamp(min=1e-12)
+    return torch.where(share > 0, scaled.clamp(max=largest), torch.ones_like(share)).float()
 
 
 def expected_ab(log_posteriors: Tensor, palette_ab: Tensor) -> Tensor:
@@ -104,7 +122,8 @@ class TissueLoss(nn.Module):
     cross_entropy, color, consistency, scale : float
         Weights of the terms; 0 leaves a term out.
     class_weights : sequence of float, optional
-        One for each class, for rare ones.
+        One for each class. A pixel counts by the mean of them under its target, in the cross-entropy and the colour:
+        rare classes count more, and the best answer for a pixel stays its target.
     """
 
     palette_ab: Tensor
@@ -162,8 +181,11 @@ class TissueLoss(nn.Module):
         pixels = pixel_weights(target)
         ab, wanted = expected_ab(logits, self.palette_ab), target_ab(target, self.palette_ab)
         zero = logits.new_zeros(())
-        entropy = soft_cross_entropy(logits, target, pixels, class_weights=self.class_weights)
-        color = color_huber(ab, wanted, pixels)
+        counted = pixels
+        if self.class_weights is not None:
+            counted = pixels * torch.einsum("nkhw,k->nhw", target, self.class_weights)
+        entropy = soft_cross_entropy(logits, target, counted)
+        color = color_huber(ab, wanted, counted)
         agreement, doubt = zero, zero
         if neighbour_logits is not None and still is not None:
             agreement = color_huber(ab, expected_ab(neighbour_logits.float(), self.palette_ab), pixels * still)

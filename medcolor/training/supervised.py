@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medcolor.errors import TrainingError
 from medcolor.scan import GRAY_LEVEL
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from medcolor.training.losses import TissueLoss
 
 Progress = Callable[[int, int], None]
+_LOOKED_AT = 100  # slices that class frequencies are taken from
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def train(
     result = fit(
         network,
         sides["train"],
-        loss=_loss(recipe, style),
+        loss=_loss(recipe, style, sides["train"]),
         validate=validate,
         output=output,
         options=options,
@@ -182,13 +184,26 @@ def _datasets(
     return sides
 
 
-def _loss(recipe: Recipe, style: str) -> TissueLoss:
-    from medcolor.training.losses import tissue_loss
+def _loss(recipe: Recipe, style: str, dataset: TissueDataset) -> TissueLoss:
+    from medcolor.training.losses import rarity_weights, tissue_loss
 
+    wanted = dict(recipe.get("loss", {}))
+    power = float(wanted.pop("rarity", 0.0))
+    if power and wanted.get("class_weights") is None:
+        wanted["class_weights"] = rarity_weights(_frequencies(dataset), power=power).tolist()
     try:
-        return tissue_loss(recipe.family, style=style, **dict(recipe.get("loss", {})))
+        return tissue_loss(recipe.family, style=style, **wanted)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"loss: {error}") from error
+
+
+def _frequencies(dataset: TissueDataset) -> NDArray[np.float64]:
+    """Return how much of the pixels each class is, over slices spread evenly, always the same ones."""
+    places = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOKED_AT)).round().astype(int))
+    total = np.zeros(len(dataset.classes))
+    for place_ in places:
+        total += np.asarray(dataset[int(place_)]["target"], np.float64).sum(axis=(1, 2))
+    return total
 
 
 def _fewest_slices(cases: Sequence[Case], limit: int | None) -> set[str]:

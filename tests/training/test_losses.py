@@ -13,6 +13,7 @@ from medcolor.training.losses import (
     TissueLoss,
     expected_ab,
     laplace_scale,
+    rarity_weights,
     soft_cross_entropy,
     target_ab,
     tissue_loss,
@@ -143,3 +144,23 @@ def test_shapes_that_do_not_belong_together_are_refused() -> None:
         TissueLoss(AB)(torch.zeros(1, 9, 4, 4), None, torch.zeros(1, 9, 4, 4))
     with pytest.raises(ValueError, match="one number for each of 10 classes"):
         TissueLoss(AB, class_weights=[1.0, 2.0])
+
+
+def test_weights_of_classes_leave_the_best_answer_where_it_is() -> None:
+    target = posteriors(7)
+    logits = target.log().requires_grad_()
+    terms = TissueLoss(AB, class_weights=np.linspace(0.1, 9, K).tolist())(logits, None, target)
+    terms.total.backward()
+    assert float(terms.total.detach()) == pytest.approx(0, abs=1e-6)
+    assert logits.grad is not None
+    assert logits.grad.abs().max() < 1e-6
+
+
+def test_rare_classes_count_more_and_an_average_pixel_counts_one() -> None:
+    share = np.array([0.7, 0.29, 0.01, 0.0])
+    weights = rarity_weights(share, power=0.5).numpy()
+    assert weights[0] < weights[1] < weights[2]
+    assert weights @ share == pytest.approx(1, rel=1e-5)
+    assert weights[3] == 1
+    np.testing.assert_allclose(rarity_weights(share, power=0)[:3], 1, rtol=1e-6)
+    assert rarity_weights([0.999999, 1e-6], power=1.0).max() == 20
