@@ -80,8 +80,8 @@ class Prediction:
                 logits, log_scale = self._colorizer.bundle.inferer(inputs, network)
                 inner = (slice(None), slice(None), *tile.inner)
                 # class by class in memory before the softmax: the colour law reads whole planes
-                planes = logits[inner].permute(1, 0, 2, 3).to(torch.float32, memory_format=torch.contiguous_format)
-                posteriors = torch.softmax(planes.contiguous(), dim=0)
+                planes = logits[inner].permute(1, 0, 2, 3).float().contiguous()
+                posteriors = torch.softmax(planes, dim=0)
                 error = log_scale[inner][:, 0].float().exp()
                 if good is not None:
                     outside = torch.from_numpy(~good[tile.kept]).to(device)
