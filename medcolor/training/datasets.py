@@ -7,6 +7,7 @@ depend on; after that a sample costs two small reads, in any number of loader pr
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -227,6 +228,8 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
     scan = loaded.scan
     contiguous = contiguous_slices(scan) if contiguous is None else contiguous
     name = content_hash(scan, loaded.masks, contiguous=contiguous)
+    if loaded.truth is not None:
+        name = hashlib.sha256(name.encode() + np.ascontiguousarray(loaded.truth).tobytes()).hexdigest()
     folder = cache / name[:2] / name
     image, target, facts = folder / "image.npy", folder / "target.npy", folder / "facts.json"
     if not facts.is_file():

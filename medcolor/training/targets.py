@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +29,6 @@ from medcolor.tissue.regions import pixel_mm
 from medcolor.tissue_map import Segmentation, TissueMap
 from medcolor.training.expert_masks import joined, known_masks
 
-VERSION = 1  # part of every content hash: raise it when targets change
 PASSES = 3  # of the random field; also how far, in slices, a voxel sees
 _MARGIN = PASSES + 1  # and one more for specks
 _BLOCK = 4  # slices cleaned at once
@@ -69,7 +70,7 @@ CONTEXT: Mapping[str, Context] = MappingProxyType(
         ),
         "MR": Context(3.0, 0.05, _LEVELS | {"outside": 60.0}),
         "PT": Context(2.0, 0.08, _UPTAKE, roots=True),
-        "NM": Context(2.0, 0.08, _UPTAKE, roots=True),
+        "NM": Context(0.8, 0.05, {"outside": 100.0}, roots=True),  # the model smooths already
         "US": Context(3.0, 0.10, dict.fromkeys(CLASSES["US"], 20.0) | {"bright": 6.0, "outside": 100.0}),
         "XR": Context(2.0, 0.05, {"outside": 200, "air": 100, "soft_tissue": 60, "dense": 60, "bone": 30}),
         "MG": Context(2.0, 0.05, {"air": 50, "skin": 2, "fat": 2, "fibroglandular": 2, "pectoral": 100}),
@@ -251,15 +252,23 @@ def clean_targets(scan: Scan, masks: Segmentation | None = None, *, contiguous: 
     return TissueMap(from_slices(stacked), model.classes, scan.geometry, scan.family or scan.modality)
 
 
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Return a digest of the code that makes targets: a target of older code is not found again."""
+    here = Path(__file__)
+    files = [*sorted(Path(tissue.__file__).parent.glob("*.py")), here, here.with_name("expert_masks.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def content_hash(scan: Scan, masks: Segmentation | None = None, *, contiguous: bool | None = None) -> str:
-    """Return a sha256 of everything the targets depend on: voxels, grid, units, masks, and the version of this code."""
+    """Return a sha256 of everything the targets depend on: voxels, grid, units, masks, and the code itself."""
     digest = hashlib.sha256()
 
     def add(*parts: Any) -> None:
         for part in parts:
             digest.update(repr(part).encode() + b"\0")
 
-    add(VERSION, scan.shape, scan.voxels.dtype.str, scan.modality, scan.units, scan.inverted, scan.k_axis.value)
+    add(_code(), scan.shape, scan.voxels.dtype.str, scan.modality, scan.units, scan.inverted, scan.k_axis.value)
     add(scan.irregular, scan.geometry.space.value, [round(s, 6) for s in scan.geometry.spacing], contiguous)
     add(str(scan.facts.get("ViewPosition", "")))
     for k in range(scan.shape[2]):
