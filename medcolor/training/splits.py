@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from medcolor.errors import TrainingError
 
 SPLITS = ("train", "val", "test")
 _ENDS = (0.7, 0.8, 1.0)
+_MIDDLES = {"train": 0.35, "val": 0.75, "test": 0.9}
 
 
 def place_of(patient: str) -> float:
@@ -38,14 +40,12 @@ def split_patients(patients: Iterable[str], known: Mapping[str, str] | None = No
     sides = {name: known.get(name) or next(s for s, e in zip(SPLITS, _ENDS, strict=True) if place_of(name) < e)
              for name in names}  # fmt: skip
     free = sorted((name for name in names if name not in known), key=place_of)
-    middles = {"train": 0.35, "val": 0.75, "test": 0.9}
-    for side in ("train", "val", "test")[: len(names)]:
-        if side in sides.values():
-            continue
-        counts = {other: list(sides.values()).count(other) for other in SPLITS}
-        spare = [name for name in free if counts[sides[name]] > 1 or (sides[name] == "test" and len(names) < 3)]
-        if spare:
-            sides[min(spare, key=lambda name: abs(place_of(name) - middles[side]))] = side
+    needed = SPLITS[: len(names)]
+    for side in needed:
+        counts = Counter(sides.values())
+        spare = [name for name in free if sides[name] not in needed or counts[sides[name]] > 1]
+        if not counts[side] and spare:
+            sides[min(spare, key=lambda name: abs(place_of(name) - _MIDDLES[side]))] = side
     return sides
 
 
