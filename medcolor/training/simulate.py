@@ -1,7 +1,7 @@
 """Simulated training scans with their true answer, for modalities that have no open training set: NM and MG.
 
-Nuclear medicine: a randomized body and skeleton with random uptake, blurred by a collimator, attenuated, scattered,
-and counted. Mammography: a procedural breast (outline, skin, muscle, textured gland, strands, masses,
+Nuclear medicine: a randomized body and skeleton with random uptake, blurred by a collimator, scattered, and
+counted. Mammography: a procedural breast (outline, skin, muscle, textured gland, strands, masses,
 calcifications), exposed. No picture of a person goes in, and the model cards say so.
 """
 
