@@ -236,6 +236,7 @@ class _View:
             "error": _mean(errors),
             "gray_error": self.gray_error(),
             "risk": metrics.risk_coverage(errors, prediction.confidence[body]),
+            "risk_posterior": metrics.risk_coverage(errors, prediction.posteriors.max(axis=0)[body]),
             "edge_error": _mean(errors[edges]),
             "edge_floor": _mean(floor[edges]),
         }

@@ -23,6 +23,11 @@ from medcolor.training.statistics import (
 CLEAN = "clean"
 MIDDLE = "middle"
 LOST = "lost_units, high"
+FIGURES = (
+    "error", "gray_error", "ece", "ece_soft", "risk", "risk_posterior", "flicker", "target_flicker", "edge_error",
+    "edge_floor",
+)  # fmt: skip
+"""What is shown for clean input, beside Dice; ``docs/training.md`` says what each is."""
 
 
 @dataclass(frozen=True)
@@ -162,20 +167,9 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return intervals of everything, and the bars. Patients are counted, not named."""
-        names = [
-            "error",
-            "gray_error",
-            "ece",
-            "ece_soft",
-            "risk",
-            "flicker",
-            "target_flicker",
-            "edge_error",
-            "edge_floor",
-        ]
         clean: dict[str, Any] = {}
         for arm in self.arms:
-            clean[arm] = {name: self.interval(name, arm).to_json() for name in names}
+            clean[arm] = {name: self.interval(name, arm).to_json() for name in FIGURES}
             clean[arm]["dice"] = {c: self.interval(f"dice {n}", arm).to_json() for n, c in enumerate(self.classes)}
         degraded = {
             condition: {"level": level} | {arm: self.interval("error", arm, condition).to_json() for arm in self.arms}
@@ -197,18 +191,7 @@ class Evaluation:
             sign, kept = (">=" if bar.at_least else "<="), {True: "yes", False: "no", None: "not measured"}[bar.met]
             lines.append(f"| {bar.name} | {bar.found:.3f} | {sign} {bar.limit:g} | {kept} |")
         lines += ["", "## Clean input", "", _row("figure", *self.arms), _row(*["---"] * (len(self.arms) + 1))]
-        rows = [
-            "error",
-            "gray_error",
-            "ece",
-            "ece_soft",
-            "risk",
-            "flicker",
-            "target_flicker",
-            "edge_error",
-            "edge_floor",
-        ]
-        lines += [_row(name, *(f"{self.interval(name, arm):.3f}" for arm in self.arms)) for name in rows]
+        lines += [_row(name, *(f"{self.interval(name, arm):.3f}" for arm in self.arms)) for name in FIGURES]
         lines += [
             _row(f"Dice {name}", *(f"{self.interval(f'dice {n}', arm):.3f}" for arm in self.arms))
             for n, name in enumerate(self.classes)
