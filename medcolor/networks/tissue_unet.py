@@ -20,10 +20,10 @@ from torch.nn import functional
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "full": {"reduction": 1, "refinement": 0, "widths": (16, 32, 64, 96)},
-        "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (24, 48, 72, 96)},
-        "half_refined": {"reduction": 2, "refinement": 16, "widths": (24, 48, 72, 96)},
+        "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (16, 32, 64, 96)},
+        "half_refined": {"reduction": 2, "refinement": 16, "widths": (16, 32, 64, 96)},
         "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (16, 32, 64, 96)},
-        "quarter_refined": {"reduction": 4, "refinement": 16, "widths": (32, 64, 96, 128)},
+        "quarter_refined": {"reduction": 4, "refinement": 16, "widths": (32, 48, 64, 96)},
         "quarter_small": {"reduction": 4, "refinement": 16, "widths": (16, 32, 64, 96)},
     }
 )
