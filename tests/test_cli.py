@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from PIL import Image
 
+import medcolor
 from medcolor import phantom
 from medcolor.cli import run
 from medcolor.io import read
@@ -243,3 +244,12 @@ def test_text_is_burned_in_only_when_asked_and_then_recorded_and_still_restored(
     np.testing.assert_array_equal(pngs(tmp_path / "gray"), display_gray(read(ct)).transpose(2, 1, 0))
     assert run(["colorize", str(ct), "-o", str(tmp_path / "png"), "--to", "png", "--burn-in", "--quiet"]) != 0
     assert not (tmp_path / "png").exists()
+
+
+def test_help_and_version_are_results(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert run(["colorize", "--help"]) == 0
+    captured = capsys.readouterr()
+    assert medcolor.__version__ in captured.out
+    assert "--strength" in captured.out
+    assert captured.err == ""

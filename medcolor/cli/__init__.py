@@ -34,7 +34,6 @@ def build_app() -> App:
             "Designed colours, not measured ones. Research use, not for diagnosis."
         ),
         version=medcolor.__version__,
-        console=console(),
         error_console=console(),
         result_action="return_value",
         exit_on_error=False,
