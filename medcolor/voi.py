@@ -68,6 +68,18 @@ class Window:
             y = (x - low) / (high - low) if high > low else (x > low).astype(np.float64)
         return np.rint(255 * np.clip(np.nan_to_num(y), 0, 1)).astype(np.uint8)
 
+    def values(self, gray: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the value in scan units that is shown with each display gray (0..255), for legends.
+
+        A SIGMOID never quite reaches black and white: there it is the value that still rounds to them.
+        """
+        y = np.asarray(gray, dtype=np.float64) / 255
+        if self.function is WindowFunction.SIGMOID:
+            y = np.clip(y, 0.499 / 255, 1 - 0.499 / 255)
+            return self.center + self.width / 4 * np.log(y / (1 - y))
+        low, high = self.bounds
+        return low + (high - low) * y
+
     def __str__(self) -> str:
         name = f"{self.name} " if self.name else ""
         kind = "" if self.function is WindowFunction.LINEAR_EXACT else f" {self.function}"

@@ -126,7 +126,9 @@ def grayscale(scan: Scan, display: Display) -> Callable[[slice], NDArray[np.uint
             gray = look_up(table, index, np.empty(values.shape, np.uint8))
         else:
             gray = display.gray(values)
-            gray = 255 - gray if scan.inverted else gray
+            if scan.inverted:
+                gray = 255 - gray
+                gray[np.isnan(values)] = 0  # what is no number is black, whichever way the file is shown
         if scan.padding is not None:
             gray[scan.padded(block)] = 0
         return gray
@@ -154,6 +156,5 @@ def inverse_table(scan: Scan, display: Display, levels: NDArray[Any]) -> NDArray
     """Return, for gray levels 0..255, the scan value shown with it (for legends with units)."""
     if not isinstance(display, Window):
         raise TypeError("Only a window has an inverse; a VOI LUT need not be monotone.")
-    low, high = display.bounds
-    fraction = np.asarray(levels, dtype=np.float64) / 255
-    return low + (high - low) * ((1 - fraction) if scan.inverted else fraction)
+    gray = np.asarray(levels, dtype=np.float64)
+    return display.values(255 - gray if scan.inverted else gray)

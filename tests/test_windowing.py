@@ -64,6 +64,8 @@ def test_inverted_scans_show_low_values_bright_and_padding_black() -> None:
 def test_nan_is_black_not_garbage() -> None:
     scan = scan_of(np.array([np.nan, 10, -np.inf, np.inf], np.float32))
     np.testing.assert_array_equal(display_gray(scan, Window(5, 10)).ravel(), [0, 255, 0, 255])
+    turned = scan_of(np.array([np.nan, 10, -np.inf, np.inf], np.float32), inverted=True)
+    np.testing.assert_array_equal(display_gray(turned, Window(5, 10)).ravel(), [0, 0, 255, 0])
 
 
 def test_a_voi_table_clamps_at_both_ends() -> None:
@@ -98,3 +100,12 @@ def test_an_unknown_window_name_lists_those_that_exist() -> None:
 def test_inverse_table_gives_back_the_values_of_a_legend() -> None:
     scan = scan_of(np.arange(9, dtype=np.int16), modality="CT", units="HU")
     np.testing.assert_allclose(inverse_table(scan, Window(40, 400), np.array([0, 255])), [-160, 240])
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("function", list(WindowFunction))
+def test_every_value_of_a_legend_is_shown_with_its_gray(function: WindowFunction, inverted: bool) -> None:
+    levels, window = np.arange(256), Window(40, 400, function)
+    shown = inverse_table(scan_of(np.zeros(1, np.float32), inverted=inverted), window, levels)
+    scan = scan_of(shown.astype(np.float32), inverted=inverted)
+    np.testing.assert_array_equal(display_gray(scan, window).ravel(), levels)
