@@ -112,6 +112,8 @@ class ColorScan:
                 f"ColorScan.rgb must be uint8 of shape {expected}, got {self.rgb.dtype} {self.rgb.shape}."
             )
         object.__setattr__(self, "rgb", frozen_view(self.rgb))
+        object.__setattr__(self, "k_axis", KAxis(self.k_axis))
+        object.__setattr__(self, "audit", tuple(self.audit))
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
 
     @classmethod

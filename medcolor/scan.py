@@ -177,6 +177,9 @@ class Scan:
             if array is not None:
                 object.__setattr__(self, name, frozen_view(array))
         object.__setattr__(self, "modality", (self.modality or "OT").upper())
+        object.__setattr__(self, "windows", tuple(self.windows))
+        object.__setattr__(self, "k_axis", KAxis(self.k_axis))
+        object.__setattr__(self, "audit", tuple(self.audit))
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
 
     @property

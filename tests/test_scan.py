@@ -15,8 +15,9 @@ from medcolor.color_scan import ColorScan, Law, Provenance
 from medcolor.errors import GeometryError
 from medcolor.geometry import Geometry, Space
 from medcolor.packed_mask import PackedMask
-from medcolor.scan import Finding, Scan, Severity, family, from_slices, to_slices
+from medcolor.scan import Finding, KAxis, Scan, Severity, family, from_slices, to_slices
 from medcolor.tissue_map import Segmentation, TissueMap
+from medcolor.voi import Window
 
 GRID = Geometry((4, 3, 2), np.diag([1.0, 2.0, 5.0, 1.0]))
 VOXELS = np.arange(24, dtype=np.int16).reshape(4, 3, 2)
@@ -49,6 +50,21 @@ def test_arrays_of_values_are_read_only_and_the_callers_own_stays_writable() -> 
         scan.voxels[0, 0, 0] = 1
     voxels[0, 0, 0] = 7  # no copy was made, and the caller keeps its rights
     assert scan.voxels[0, 0, 0] == 7
+
+
+def test_a_value_shares_no_list_with_its_maker_and_knows_its_axis_by_name() -> None:
+    windows, audit = [Window(40, 400)], [Finding("gap", "One slice is missing.", Severity.IRREGULAR)]
+    scan = Scan(VOXELS, GRID, windows=windows, audit=audit, k_axis="time")  # type: ignore[arg-type]
+    colored = ColorScan(RGB, GRID, Provenance("physics", Law.LIGHTNESS, ""), k_axis="view", audit=audit)  # type: ignore[arg-type]
+    windows.clear()
+    audit.clear()
+    assert scan.windows == (Window(40, 400),)
+    assert scan.irregular
+    assert colored.irregular
+    assert (scan.k_axis, colored.k_axis) == (KAxis.TIME, KAxis.VIEW)
+    assert scan.k_axis is KAxis.TIME
+    with pytest.raises(ValueError, match="depth"):
+        Scan(VOXELS, GRID, k_axis="depth")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
