@@ -82,20 +82,37 @@ class Normalization:
         A scan whose unit is not the one of ``kind`` (a CT saved as PNG) is mapped by its gray: 8-bit gray as it is,
         other values by percentiles.
         """
-        has_unit = {"hu": scan.units == "HU", "suv": scan.units.startswith("SUV"), "linear": True}
-        if has_unit.get(self.kind, False):
-            return replace(self, inverted=scan.inverted)
-        if self.kind == "hu" and scan.units == GRAY_LEVEL and scan.voxels.dtype == np.uint8:
-            return Normalization("linear", 0.0, 255.0, scan.inverted)
-        return self._between(_sample(scan), scan.inverted)
+        known = self.of_unit(scan.units, scan.inverted, eight_bit=scan.voxels.dtype == np.uint8)
+        return known or self._between(spread_sample(scan), scan.inverted)
 
-    def fit_values(self, values: NDArray[Any]) -> Normalization:
-        """Return what to call on an array of values in the unit of ``kind``: :meth:`fit` without a scan."""
-        if self.kind != "percentile":
-            return self
+    def fit_values(self, values: NDArray[Any], *, units: str | None = None, inverted: bool = False) -> Normalization:
+        """Return what to call on values of a volume, :meth:`fit` without a scan.
+
+        Parameters
+        ----------
+        values : ndarray
+            Of the whole volume, or a sample that stands for it.
+        units : str, optional
+            As in a scan; left out, the values are in the unit of ``kind``. Gray levels within 0..255 count as 8-bit.
+        inverted : bool
+        """
+        inverted = inverted or self.inverted
+        if units is None and self.kind != "percentile":
+            return replace(self, inverted=inverted)
         flat = np.asarray(values).reshape(-1)
         flat = flat[:: max(1, flat.size // _SAMPLE)]
-        return self._between(flat[np.isfinite(flat)], self.inverted)
+        flat = flat[np.isfinite(flat)]
+        eight_bit = bool(flat.size) and flat.min() >= 0 and flat.max() <= 255
+        return self.of_unit(units or "", inverted, eight_bit=eight_bit) or self._between(flat, inverted)
+
+    def of_unit(self, units: str, inverted: bool, *, eight_bit: bool) -> Normalization | None:
+        """Return the fixed mapping of a unit; None where it has to be fitted."""
+        has_unit = {"hu": units == "HU", "suv": units.startswith("SUV"), "linear": True}
+        if has_unit.get(self.kind, False):
+            return replace(self, inverted=inverted)
+        if self.kind == "hu" and units == GRAY_LEVEL and eight_bit:
+            return Normalization("linear", 0.0, 255.0, inverted)
+        return None
 
     def __call__(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Map values of any shape, usually (n, nj, ni), to float32 in [-1, 1]; what is not finite becomes -1.
@@ -130,7 +147,7 @@ class Normalization:
         return Normalization("linear", low, max(high, low + least), inverted)
 
 
-def _sample(scan: Scan) -> NDArray[Any]:
+def spread_sample(scan: Scan) -> NDArray[Any]:
     """Return values spread evenly over the image parts of a volume, always the same ones."""
     slices = to_slices(scan.voxels)
     stride = max(1, -(-slices.size // _SAMPLE))
@@ -153,4 +170,4 @@ def _table(normalization: Normalization, dtype: str) -> NDArray[np.float32]:
     return normalization._mapped(codes)
 
 
-__all__ = ["Kind", "Normalization"]
+__all__ = ["Kind", "Normalization", "spread_sample"]

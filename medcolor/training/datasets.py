@@ -21,14 +21,16 @@ from torch.utils.data import Dataset
 
 from medcolor.errors import TrainingError
 from medcolor.io.atomic import atomic_files
+from medcolor.networks.normalization import spread_sample
 from medcolor.scan import Scan, to_slices
-from medcolor.tissue.model import CLASSES, Posteriors, values_of
+from medcolor.tissue.model import CLASSES, Posteriors, valid
 from medcolor.tissue_map import Segmentation
 from medcolor.training.conditions import window_of
 from medcolor.training.splits import SPLITS
 from medcolor.training.targets import CleanTargets, content_hash, contiguous_slices
 
 Sample = dict[str, Any]
+REFERENCE_SIDE = 128  # 16384 values stand for a volume: its 0.5 % percentile is among the first eighty
 STILL_GRAY = 0.04  # of the window: gray that changes less between slices counts as unchanged
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -69,6 +71,8 @@ class Case:
         Returns it; called once for each run of a dataset.
     contiguous : bool, optional
         Whether slices are neighbours in space; None asks the scan.
+    source, licence : str
+        Where it is from and under what terms, for the model card.
     """
 
     key: str
@@ -78,6 +82,8 @@ class Case:
     slices: int
     load: Callable[[], Loaded]
     contiguous: bool | None = None
+    source: str = "own scans"
+    licence: str = "not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class _Stored:
 
     image: Path
     target: Path
+    reference: Path
     facts: Mapping[str, Any] = field(hash=False)
 
 
@@ -95,9 +102,10 @@ class TissueDataset(Dataset[Sample]):
     A sample is a dict: "image" (1, H, W) float32 in scan units; "target" (K, H, W) float32, posteriors that sum to
     1; "patient", "family", "units", "key" (case and slice: names the sample for seeds); "window" (2,) float32, the
     values shown as black and as white by the scan's default display; "inverted", 1 where low values are shown
-    bright (values are not turned). With ``neighbors`` also "neighbour" (1, H, W), the next slice (the previous one
-    of the last), and "still" (H, W), 1 where gray and most probable class are the same in both; where slices are no
-    neighbours in space, the image itself and 0 everywhere.
+    bright (values are not turned); "reference" (128, 128) float32, values that stand for the whole volume, in no
+    order. With ``neighbors`` also "neighbour" (1, H, W), the next slice (the previous one of the last), and "still"
+    (H, W), 1 where gray and most probable class are the same in both; where slices are no neighbours in space, the
+    image itself and 0 everywhere.
 
     Sizes differ between cases: batches need :class:`medcolor.training.views.CropOrPad` in ``transform``.
 
@@ -159,6 +167,13 @@ class TissueDataset(Dataset[Sample]):
             if progress is not None:
                 progress(n + 1, len(self.cases))
 
+    def facts(self) -> list[tuple[Case, Mapping[str, Any]]]:
+        """Return each case with what the cache says of it.
+
+        "class_pixels" (sums of posteriors), "masks" (names of expert masks), "simulated", "units", "contiguous".
+        """
+        return [(case, self._open(n).facts) for n, case in enumerate(self.cases)]
+
     def place(self, index: int) -> tuple[int, int]:
         """Return (case, slice) of a sample."""
         if not -len(self) <= index < len(self):
@@ -181,6 +196,7 @@ class TissueDataset(Dataset[Sample]):
             "units": stored.facts["units"],
             "window": torch.tensor(stored.facts["window"], dtype=torch.float32),
             "inverted": int(stored.facts["inverted"]),
+            "reference": torch.from_numpy(np.load(stored.reference)),
         }
         if self.neighbors:
             other = k + 1 if k + 1 < len(images) else k - 1
@@ -232,15 +248,17 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
         name = hashlib.sha256(name.encode() + np.ascontiguousarray(loaded.truth).tobytes()).hexdigest()
     folder = cache / name[:2] / name
     image, target, facts = folder / "image.npy", folder / "target.npy", folder / "facts.json"
-    if not facts.is_file():
+    reference = folder / "reference.npy"
+    if not (facts.is_file() and reference.is_file()):
         model = None if loaded.truth is not None else CleanTargets(scan, loaded.masks, contiguous=contiguous)
         ni, nj, nk = scan.shape
         known = {"units": scan.units, "window": window_of(scan), "inverted": scan.inverted, "contiguous": contiguous}
-        with atomic_files((image, target, facts), force=True) as files:
-            values = to_slices(scan.voxels)
-            plain = values.dtype.kind in "iu" and scan.padding is None
+        masks = [] if loaded.masks is None else sorted(loaded.masks.names.values())
+        with atomic_files((image, target, reference, facts), force=True) as files:
             with files.open(image) as stream:
-                np.save(stream, np.ascontiguousarray(values) if plain else values_of(scan, slice(None)))
+                np.save(stream, _filled(scan))
+            with files.open(reference) as stream:
+                np.save(stream, reference_values(scan))
             with files.open(target) as stream:
                 packed = np.empty((nk, len(CLASSES[scan.family or ""]), nj, ni), dtype=np.uint8)
                 for k in range(0, nk, 4):
@@ -249,8 +267,32 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
                     packed[block] = _packed(p if p is not None else _of(model).posteriors(block))
                 np.save(stream, packed)
             with files.open(facts) as stream:
-                stream.write(json.dumps(known).encode())
-    return _Stored(image, target, json.loads(facts.read_text(encoding="utf-8")))
+                pixels = [int(packed[:, c].sum(dtype=np.int64)) / 255 for c in range(packed.shape[1])]
+                more = {"class_pixels": pixels, "masks": masks, "simulated": loaded.truth is not None}
+                stream.write(json.dumps(known | more).encode())
+    return _Stored(image, target, reference, json.loads(facts.read_text(encoding="utf-8")))
+
+
+def reference_values(scan: Scan) -> NDArray[np.float32]:
+    """Return values that stand for a whole volume, (128, 128): its quantiles, evenly spaced, always shuffled alike.
+
+    Shuffled, because a degradation may depend on the place: shading has to meet every value everywhere.
+    """
+    sample = spread_sample(scan)
+    count = REFERENCE_SIDE**2
+    values = np.quantile(sample, np.linspace(0, 1, count)) if sample.size else np.zeros(count)
+    return np.random.default_rng(0).permutation(values).astype(np.float32).reshape(REFERENCE_SIDE, REFERENCE_SIDE)
+
+
+def _filled(scan: Scan) -> NDArray[Any]:
+    """Return the slices with what is no image at the dark end, as the network sees it in use, and not at zero."""
+    values, good = to_slices(scan.voxels), valid(scan, slice(None))
+    if good is None:
+        return np.ascontiguousarray(values)
+    kept = values[good]
+    least, most = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
+    dark = most if scan.inverted else min(least, -1024.0) if scan.units == "HU" else least
+    return np.clip(np.where(good, values, dark).astype(np.float32), -1e15, 1e15)
 
 
 def _of(model: CleanTargets | None) -> CleanTargets:

@@ -11,6 +11,7 @@ and as white. Targets move only with degradations that move the image (:mod:`med
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,6 +30,8 @@ Bounds = tuple[float, float]
 Image = NDArray[np.float32]
 IMAGES = ("image", "neighbour")
 """Keys of a sample that hold one slice each, (1, H, W); they are degraded together."""
+REFERENCE = "reference"
+"""Key of the values that stand for the volume, (h, w) in no order: what the network's input is normalized by."""
 
 
 class Degradation(RandomizableTransform):
@@ -46,6 +49,8 @@ class Degradation(RandomizableTransform):
     """
 
     training: ClassVar[Bounds] = (0.0, 1.0)
+    pointwise: ClassVar[bool] = False
+    """Whether it changes values whatever is beside them: then the values that stand for the volume change alike."""
 
     def __init__(self, level: float | Bounds | None = None, *, prob: float = 1.0, window: Bounds | None = None) -> None:
         super().__init__(prob)
@@ -82,6 +87,9 @@ class Degradation(RandomizableTransform):
         out = dict(sample)
         keys = [key for key in IMAGES if out.get(key) is not None]
         stack = torch.cat([torch.as_tensor(out[key]) for key in keys])
+        if self.pointwise and out.get(REFERENCE) is not None:  # with the same chance, so by the same gamma, window ...
+            same, values = copy.deepcopy(chance), torch.as_tensor(out[REFERENCE])[None]
+            out[REFERENCE] = self.apply(values, level, window=self.window_of(out), chance=same)[0]
         done = self.apply(stack, level, window=self.window_of(out), chance=chance)
         out.update(zip(keys, done[:, None], strict=True))
         return out
@@ -106,6 +114,7 @@ class GaussianNoise(Degradation):
     """White noise; the level is its standard deviation as a share of the window."""
 
     training = (0.0, 0.12)
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         return x + np.float32(level * (window[1] - window[0])) * _normal(x.shape, chance)
@@ -115,6 +124,7 @@ class RicianNoise(Degradation):
     """Magnitude of a complex signal with white noise in both parts, as MR gives it (Gudbjartsson and Patz 1995)."""
 
     training = (0.0, 0.12)
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         sigma = np.float32(level * (window[1] - window[0]))
@@ -125,6 +135,7 @@ class PoissonNoise(Degradation):
     """Counting noise: variance grows with the signal; where there is any, its mean is that of GaussianNoise."""
 
     training = (0.0, 0.12)
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         signal = np.maximum(x, 0).astype(np.float64)
@@ -139,6 +150,7 @@ class Speckle(Degradation):
     """Multiplicative noise of mean 1 (gamma distributed); the level is its standard deviation."""
 
     training = (0.0, 0.6)
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         looks = 1 / level**2
@@ -149,6 +161,7 @@ class Gamma(Degradation):
     """Power of the gray inside the window, nothing beyond it; the level is the logarithm of the exponent."""
 
     training = (-math.log(2.2), math.log(2.2))
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         low, width = np.float32(window[0]), np.float32(window[1] - window[0])
@@ -172,6 +185,7 @@ class BiasField(Degradation):
     """Smooth shading, as of coils or attenuation: a factor from 1 - level to 1 + level (one of the two is reached)."""
 
     training = (0.0, 0.6)
+    pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
         j, i = (np.linspace(-1, 1, n)[:, None] if a == 0 else np.linspace(-1, 1, n) for a, n in enumerate(x.shape[1:]))
@@ -244,6 +258,7 @@ class LostUnits(Degradation):
     """
 
     training = (0.0, 0.5)
+    pointwise = True
 
     def apply(self, image: Tensor, level: float, *, window: Bounds, chance: Chance) -> Tensor:
         """Return gray levels 0..255 as float32."""

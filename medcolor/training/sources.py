@@ -17,7 +17,7 @@ from medcolor.errors import MedcolorWarning, TrainingError
 from medcolor.scan import MODALITIES, Scan, family, to_slices
 from medcolor.tissue_map import Segmentation
 from medcolor.training.datasets import Case, Loaded
-from medcolor.training.packs import Pack, chosen_packs, pack_groups, pack_scan, pack_splits, packs_folder
+from medcolor.training.packs import Pack, chosen_packs, licences, pack_groups, pack_scan, pack_splits, packs_folder
 from medcolor.training.simulate import SIMULATED, simulated
 from medcolor.training.splits import merged, split_patients
 
@@ -46,7 +46,7 @@ def pack_cases(
     LicenseError, TrainingError
     """
     where = packs_folder(folder)
-    splits = pack_splits(where)
+    splits, terms = pack_splits(where), licences(where)
     cases: list[Case] = []
     for pack in chosen_packs(where, family=family, names=packs, shipped=shipped):
         groups = np.array(pack_groups(where, pack))
@@ -56,7 +56,9 @@ def pack_cases(
             for n, part in enumerate([rows] if pack.volume else [rows[n : n + 1] for n in range(len(rows))]):
                 key = f"{pack.name}/{patient}" if pack.volume else f"{pack.name}/{patient}/{n}"
                 load = partial(_from_pack, where, pack, part)
-                cases.append(Case(key, patient, family, side, len(part), load, pack.contiguous))
+                cases.append(
+                    Case(key, patient, family, side, len(part), load, pack.contiguous, pack.name, terms[pack.name])
+                )
     return cases
 
 
@@ -281,7 +283,8 @@ def simulated_cases(family: str, *, count: int = 200, shape: tuple[int, int] | N
     sides = ["train"] * 7 + ["val"] + ["test"] * 2
     return [
         Case(f"simulated_{family.lower()}/{n}", f"simulated-{family}-{n}", family, sides[n % 10], slices,
-             partial(_simulated, family, n, shape), contiguous=False)
+             partial(_simulated, family, n, shape), contiguous=False, source="simulated by medcolor",
+             licence="none needed: no picture of a person went in")
         for n in range(count)
     ]  # fmt: skip
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medcolor.errors import TrainingError
-from medcolor.scan import GRAY_LEVEL
+from medcolor.training.degradations import REFERENCE
 from medcolor.training.devices import place
 from medcolor.training.drawing import Sample
 from medcolor.training.loop import FitResult, fit
@@ -38,8 +38,9 @@ _LOOKED_AT = 100  # slices that class frequencies are taken from
 class Prepare:
     """From a sample in scan units to one the network takes: the last step of a training transform.
 
-    A unit that was lost is handled as :meth:`Normalization.fit` does in use. Percentiles are those of the slice: for
-    volumes without units that is an approximation of use, where they are those of the volume.
+    As :meth:`Normalization.fit` does in use: a unit that was lost becomes gray, percentiles are those of the whole
+    volume. They come from the sample's "reference", which noise, gamma, shading and lost units have changed as they
+    changed the image; that blur, motion and streaks move a volume's percentiles a little is left out.
 
     Parameters
     ----------
@@ -49,23 +50,30 @@ class Prepare:
     normalization: Normalization
 
     def __call__(self, sample: Sample) -> Sample:
-        """Return the sample with "image" and "neighbour" in -1..1."""
+        """Return the sample with "image" and "neighbour" in -1..1.
+
+        Raises
+        ------
+        TrainingError
+            Percentiles are needed, and the sample has no reference.
+        """
         out = dict(sample)
         image = np.asarray(out["image"], np.float32)
-        fitted = self._fitted(image, str(out.get("units", "")), bool(out.get("inverted", 0)))
+        fitted = self._fitted(out)
         out["image"] = torch.from_numpy(fitted(image))
         if out.get("neighbour") is not None:
             out["neighbour"] = torch.from_numpy(fitted(np.asarray(out["neighbour"], np.float32)))
         return out
 
-    def _fitted(self, image: Any, units: str, inverted: bool) -> Normalization:
-        kind = replace(self.normalization, inverted=inverted)
-        known = {"hu": units == "HU", "suv": units.startswith("SUV"), "linear": True}
-        if known.get(kind.kind, False):
-            return kind
-        if kind.kind == "hu" and units == GRAY_LEVEL:
-            return replace(kind, kind="linear", low=0.0, high=255.0)
-        return replace(kind, kind="percentile").fit_values(image)
+    def _fitted(self, sample: Sample) -> Normalization:
+        units, inverted = str(sample.get("units", "")), bool(sample.get("inverted", 0))
+        if sample.get(REFERENCE) is not None:
+            return self.normalization.fit_values(np.asarray(sample[REFERENCE]), units=units, inverted=inverted)
+        if (fixed := self.normalization.of_unit(units, inverted, eight_bit=True)) is None:
+            raise TrainingError(
+                f'A sample in "{units}" needs "{REFERENCE}": one slice does not say how bright a volume is.'
+            )
+        return fixed
 
 
 def train(

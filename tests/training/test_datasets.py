@@ -190,7 +190,7 @@ def test_targets_are_made_once_and_cached_by_content(packs, tmp_path):
     cache = tmp_path / "cache"
     TissueDataset(cases, cache=cache).prepare()
     files = {p: p.stat().st_mtime_ns for p in cache.rglob("*.npy")}
-    assert len(files) == 12  # two for each of six patients
+    assert len(files) == 18  # three for each of six patients
     seen = []
     again = TissueDataset(pack_cases(packs, family="CT"), cache=cache)
     again.prepare(lambda done, total: seen.append((done, total)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from medcolor.cli import run
 from medcolor.cli.train import _stopping
 from medcolor.errors import TrainingError
 from medcolor.networks.normalization import Normalization
+from medcolor.scan import from_slices, to_slices
 from medcolor.training.checkpoints import load_weights, read_state
+from medcolor.training.datasets import Case, Loaded, TissueDataset
+from medcolor.training.degradations import Chance, Degradation, Gamma, LostUnits, RicianNoise
 from medcolor.training.recipe import config_path, fit_options, read_recipe
 from medcolor.training.supervised import Prepare, train
 
@@ -225,6 +230,45 @@ def test_a_sample_is_prepared_as_a_scan_is_in_use() -> None:
     normalization = Normalization("hu")
     prepared = Prepare(normalization)(sample(values, "HU"))
     np.testing.assert_allclose(prepared["image"][0], normalization.fit(scan)(values), atol=1e-6)
+
+
+@pytest.mark.parametrize("degradation", [None, Gamma(0.7), LostUnits(0.3), RicianNoise(0.05)])
+def test_percentiles_in_training_are_those_of_the_whole_volume_as_in_use(
+    degradation: Degradation | None, tmp_path: Path
+) -> None:
+    scan = phantom.scan("MR", shape=(40, 36, 6))
+    case = Case("c", "p", "MR", "train", 6, partial(Loaded, scan))
+    dataset = TissueDataset([case], cache=tmp_path)
+    normalization, prepare = Normalization.default("MR"), Prepare(Normalization.default("MR"))
+    for k in (0, 3):
+        sample, whole = dataset[k], scan
+        if degradation is not None:  # the whole volume under the same chance: what use would be given
+            volume = torch.from_numpy(np.ascontiguousarray(to_slices(scan.voxels), np.float32))
+            bounds = tuple(sample["window"].tolist())
+            done = degradation.apply(volume, degradation.levels[0], window=bounds, chance=Chance(5))
+            whole = dataclasses.replace(scan, voxels=from_slices(done.numpy()))
+            sample = degradation.on_sample(sample, degradation.levels[0], Chance(5))
+        fitted = prepare._fitted(sample)
+        used = normalization.fit(whole)
+        span = used.high - used.low
+        assert fitted.low == pytest.approx(used.low, abs=0.03 * span)
+        assert fitted.high == pytest.approx(used.high, abs=0.03 * span)
+        if degradation is None:
+            np.testing.assert_allclose(prepare(sample)["image"][0], used(to_slices(scan.voxels)[k]), atol=0.01)
+
+
+def test_a_slice_alone_does_not_say_how_bright_its_volume_is() -> None:
+    with pytest.raises(TrainingError, match="reference"):
+        Prepare(Normalization("percentile"))(sample([[0.0, 1.0]], "arbitrary"))
+
+
+def test_what_is_no_image_is_dark_in_training_as_in_use(tmp_path: Path) -> None:
+    scan = phantom.scan("CT", shape=(20, 16, 2))
+    padding = np.zeros(scan.shape, bool)
+    padding[:4] = True
+    scan = dataclasses.replace(scan, voxels=np.where(padding, np.int16(0), scan.voxels), padding=padding)
+    dataset = TissueDataset([Case("c", "p", "CT", "train", 2, partial(Loaded, scan))], cache=tmp_path)
+    assert (Prepare(Normalization("hu"))(dataset[0])["image"][0, :, :4] == -1).all()
 
 
 def test_a_sample_whose_unit_is_lost_is_prepared_as_gray() -> None:
