@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry, Space
@@ -66,24 +67,12 @@ def list_itk(path: Path, form: str) -> list[SeriesInfo]:
 
 def read_itk(path: Path, form: str, *, volume: int = 0, modality: str | None = None) -> Scan:
     """Read one volume (0-based)."""
-    import SimpleITK
-
     file, reader = open_itk(path, form)
     size = list(reader.GetSize())
     if len(size) == 4:
         reader.SetExtractIndex([0, 0, 0, volume])
         reader.SetExtractSize([*size[:3], 0])
-    if _deflated(form, file.fields):
-        data = _data_files(path, form, file.fields)
-        check_stream(path, form, file.fields, data[0] if data else None, file.pixel_bytes)
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise ReadError(
-            path, ReadCode.TRUNCATED, "the pixels cannot be read; they end early or are damaged.", "Copy it again."
-        ) from error
-    block = SimpleITK.GetArrayFromImage(image)
-    del image
+    block = decoded(file, reader)
     ni, nj, nk = file.shape
     block = block.reshape(nk, nj, ni, -1) if file.components > 1 else block.reshape(nk, nj, ni)
     if file.color:
@@ -103,6 +92,30 @@ def read_itk(path: Path, form: str, *, volume: int = 0, modality: str | None = N
         paths=(path, *_data_files(path, form, file.fields)),
         modality=_modality(file),
     ).scan(modality)
+
+
+def decoded(file: ItkFile, reader: Any) -> NDArray[Any]:
+    """Return the pixels that ``reader`` is set to read, as ITK lays them out.
+
+    Raises
+    ------
+    ReadError
+        CORRUPT, TRUNCATED: compressed pixels are checked first, because ITK hands out whatever it has.
+    """
+    import SimpleITK
+
+    path, form = file.path, file.format
+    if _deflated(form, file.fields):
+        data = _data_files(path, form, file.fields)
+        check_stream(path, form, file.fields, data[0] if data else None, file.pixel_bytes)
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise ReadError(
+            path, ReadCode.TRUNCATED, "the pixels cannot be read; they end early or are damaged.", "Copy it again."
+        ) from error
+    pixels: NDArray[Any] = SimpleITK.GetArrayFromImage(image)
+    return pixels
 
 
 def open_itk(path: Path, form: str) -> tuple[ItkFile, Any]:

@@ -209,19 +209,13 @@ def _slicer_segments(fields: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _slicer_layers(path: Path) -> tuple[list[NDArray[Any]], Geometry, tuple[Finding, ...]]:
-    import SimpleITK
-
-    from medcolor.io.itk import open_itk
+    from medcolor.io.itk import decoded, open_itk
 
     file, reader = open_itk(path, "nrrd")
     if len(reader.GetSize()) > 3:
         raise ReadError(path, ReadCode.UNSUPPORTED_PIXEL, "the segmentation changes over time; save one time of it.")
-    try:
-        block = SimpleITK.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise ReadError(path, ReadCode.TRUNCATED, "the pixels end early or are damaged.", "Copy it again.") from error
     ni, nj, nk = file.shape
-    block = block.reshape(nk, nj, ni, file.components)
+    block = decoded(file, reader).reshape(nk, nj, ni, file.components)
     return [block[..., n] for n in range(file.components)], file.geometry, file.findings
 
 

@@ -272,6 +272,21 @@ def test_a_slicer_header_that_contradicts_its_pixels_is_refused(tmp_path: Path, 
     assert caught.value.code is ReadCode.CORRUPT
 
 
+def test_a_damaged_stream_of_3d_slicer_is_refused_where_itk_would_hand_out_stale_memory(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 2, (8, 16, 16)).astype(np.uint8)
+    path = slicer_file(tmp_path / "a.seg.nrrd", array, [{"Name": "a", "LabelValue": "1", "Layer": "0"}])
+    whole = path.read_bytes()
+    for damaged, code in (
+        (whole[:-8] + b"abcdefgh", ReadCode.CORRUPT),  # the check sum
+        (whole[:-150] + b"\xff\x00\xff" + whole[-147:], ReadCode.CORRUPT),  # ITK alone: wrong labels, no error
+        (whole[:-60], ReadCode.TRUNCATED),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ReadError) as caught:
+            read_segmentation(path)
+        assert caught.value.code is code
+
+
 # -- the value -------------------------------------------------------------------------------------------------------
 
 
