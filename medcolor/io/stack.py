@@ -20,7 +20,7 @@ from medcolor.scan import Finding, KAxis, Scan, Severity
 def recorded_stack(folder: Path) -> tuple[dict[str, Any], list[Path]] | None:
     """Return the record and the PNG slices of a folder that medcolor wrote, None for any other folder."""
     record = sidecar_record(folder / "provenance.json")
-    names = sorted(record["files"]) if record else []
+    names = sorted(record["files"], key=lambda name: (len(name), name)) if record else []  # 9999.png, 10000.png
     if record is None or not names or not all(name.endswith(".png") and Path(name).name == name for name in names):
         return None
     paths = [folder / name for name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,18 @@ def test_slices_written_into_the_folder_of_their_source_do_not_hide_it(
         read(folder)
     np.testing.assert_array_equal(read(folder, series=source.key).voxels, ct_scan.voxels)
     assert read(folder, series=stack.key, modality="CT").shape[2] == len(pictures)
+
+
+def test_more_than_9999_slices_stay_in_their_order(tmp_path: Path) -> None:
+    from PIL import Image
+
+    names = ["9998.png", "9999.png", "10000.png", "10001.png"]
+    for level, name in enumerate(names):
+        Image.fromarray(np.full((2, 2), level, np.uint8)).save(tmp_path / name)
+    record = {"medcolor": "0", "modality": "US", "files": dict.fromkeys(sorted(names), "")}
+    (tmp_path / "provenance.json").write_text(json.dumps(record))
+    assert read(tmp_path).voxels[0, 0].tolist() == [0, 1, 2, 3]
+    assert [path.name for path in list_series(tmp_path)[0].paths] == names
 
 
 def test_a_volume_beside_dicom_is_a_second_series(tmp_path: Path, ct_series: Path, ct_scan: Scan) -> None:
