@@ -216,13 +216,19 @@ _LOSSLESS = frozenset(
 
 def _check_hashes(path: Path) -> None:
     """Refuse files that are not, byte for byte, those their provenance file names."""
+    from medcolor.io.itk_write import raw_beside
     from medcolor.io.records import sidecar_record
 
-    folder = path if path.is_dir() else path.parent
-    sidecar = path / "provenance.json" if path.is_dir() else path.with_name(f"{path.name}.json")
-    for name, expected in (sidecar_record(sidecar) or {"files": {}})["files"].items():
-        if path.is_file() and name != path.name:
-            continue
-        with (folder / Path(name).name).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
-                raise RestoreError(f"{path}: {name} was changed after medcolor wrote it; its gray cannot be trusted.")
+    folder, sidecars, own = path, [path / "provenance.json"], None
+    if path.is_file():  # its own record, or that of the folder of slices it belongs to
+        folder, sidecars = path.parent, [path.with_name(f"{path.name}.json"), path.with_name("provenance.json")]
+        own = {path.name} | ({raw.name} if (raw := raw_beside(path)) else set())
+    for sidecar in sidecars:
+        for name, expected in (sidecar_record(sidecar) or {"files": {}})["files"].items():
+            if own is not None and name not in own:
+                continue
+            with (folder / Path(name).name).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+                    raise RestoreError(
+                        f"{path}: {name} was changed after medcolor wrote it; its gray cannot be trusted."
+                    )

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from medcolor import phantom
 from medcolor.color import apply_color
@@ -157,12 +158,28 @@ def test_changed_files_are_noticed(tmp_path: Path) -> None:
     assert text
     with pytest.raises(RestoreError, match=r"0003\.png was changed"):
         restore(tmp_path / "slices")
-    (path,) = write(image, tmp_path / "a.nii")
-    raw = bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.mha", "a.mhd"])
+def test_a_changed_byte_of_pixels_is_noticed_wherever_they_are(name: str, tmp_path: Path) -> None:
+    image, _ = by_law()
+    pixels = write(image, tmp_path / name)[-1]
+    raw = bytearray(pixels.read_bytes())
     raw[-1] ^= 1
-    path.write_bytes(raw)
-    with pytest.raises(RestoreError, match="changed"):
-        restore(path)
+    pixels.write_bytes(raw)
+    with pytest.raises(RestoreError, match=f"{pixels.name} was changed"):
+        restore(tmp_path / name)
+
+
+def test_a_changed_slice_is_noticed_when_it_is_restored_alone(tmp_path: Path) -> None:
+    image, _ = by_law()
+    paths = write(image, tmp_path / "slices")
+    with Image.open(paths[2]) as opened:
+        text, pixels = PngInfo(), 255 - np.array(opened)
+        text.add_text("medcolor", opened.text["medcolor"])
+    Image.fromarray(pixels).save(paths[2], pnginfo=text)
+    with pytest.raises(RestoreError, match=r"0003\.png was changed"):
+        restore(paths[2])
 
 
 def test_a_table_output_with_pixels_that_passed_through_says_so(tmp_path: Path) -> None:
