@@ -55,7 +55,7 @@ def bled(slice_of: SliceOf, n_slices: int, spacing: Spacing, bleed: float) -> Sl
     if bleed == 0:
         return slice_of
     limit = round(bleed * bleed * _PER_MM2)
-    reach_i, reach_j, reach_k = (int(bleed / s) for s in spacing)
+    reach_i, reach_j, reach_k = (int(bleed / s + 1e-6) for s in spacing)  # 0.6 / 0.2 is a little less than 3
     reaches = (reach_i, reach_j, reach_k)
     steps = [
         [round((d * s) ** 2 * _PER_MM2) << 16 if d else 0 for d in range(r + 1)]

@@ -66,6 +66,14 @@ def test_bleed_takes_the_nearest_label_within_reach(seed: int, bleed: float, spa
     np.testing.assert_array_equal(found[block > 0], block[block > 0])
 
 
+def test_bleed_reaches_a_voxel_that_is_exactly_as_far_as_it() -> None:
+    block = np.zeros((1, 1, 9), np.uint16)
+    block[0, 0, 4] = 1
+    for step, bleed in ((0.2, 0.6), (0.1, 0.3), (0.7, 2.1)):  # 0.6 / 0.2 is 2.9999999999999996
+        grown = bled(lambda k: block[k], 1, (step, step, step), bleed)(0)
+        np.testing.assert_array_equal(grown[0], [0, 1, 1, 1, 1, 1, 1, 1, 0])
+
+
 def test_time_is_no_neighbour() -> None:
     geometry = oblique()
     block = np.zeros((6, 11, 14), np.uint16)
