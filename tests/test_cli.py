@@ -219,6 +219,10 @@ def test_palettes_and_colorizers_are_drawn(tmp_path: Path, capsys: pytest.Captur
     assert run(["palettes", "--html", str(tmp_path / "palettes.html")]) == 0
     assert "deutan" in (tmp_path / "palettes.html").read_text()
     assert run(["palettes", "XX"]) == 2
+    (tmp_path / "file").write_text("in the way")
+    capsys.readouterr()
+    assert run(["palettes", "--html", str(tmp_path / "file" / "page.html")]) == 2
+    assert "a file is in the way" in capsys.readouterr().err
     assert run(["colorizers", "--json"]) == 0
     assert "lut:hot_iron" in capsys.readouterr().out
 

@@ -29,7 +29,6 @@ def write_html(html: str, path: Path, *, force: bool = False) -> Path:
     """Write a page, whole or not at all."""
     from medcolor.io.atomic import atomic_files
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files([path], force=force) as files, files.open(path) as stream:
         stream.write(html.encode())
     return path
