@@ -34,9 +34,9 @@ def frames(
     ``offsets`` is the pair of Extended Offset Table and its lengths, None where absent.
     """
     _check_ratio(len(raw), layout, path)
-    last, found = (wanted[-1] if wanted else -1), -1
+    last, found, chosen = (wanted[-1] if wanted else -1), -1, frozenset(wanted)
     for found, codestream in enumerate(_codestreams(raw, offsets, path, layout)):
-        if found in wanted:
+        if found in chosen:
             yield found, decode(codestream, layout, path)
         if found >= last:
             return
