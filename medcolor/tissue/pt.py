@@ -1,4 +1,4 @@
-"""PET: uptake by SUV, in steps clinical reading uses; relative uptake when the scan has no SUV."""
+"""PET: uptake by SUV, in steps near those of clinical reading; relative uptake when the scan has no SUV."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from medcolor.tissue.regions import pixel_mm, reduced, reduction, region_lookup,
 from medcolor.tissue.uptake import body_mask, codes_of, log_bins, typical_inside, uptake_tables
 
 EDGES = (1.0, 2.5, 5.0, 10.0)  # SUV; sources in docs/tissue.md
-WIDTH = 0.35  # relative: test-retest variation of SUV is 10-15 %, and calibration differs between sites
-FAINT = 0.15  # SUV; lung is 0.3-0.5, air outside less than 0.05
+WIDTH = 0.35  # relative, our own choice: SUV repeats within about 10 %, calibration differs between sites
+FAINT = 0.15  # SUV, our own choice: between air outside and lung, the faintest large organ
 _FLOOR, _CEILING = 0.01, 100.0
 
 
