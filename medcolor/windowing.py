@@ -15,7 +15,9 @@ from medcolor.errors import UnknownColorizerError
 from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
 from medcolor.voi import Display, Window
 
-# Radiology habit; centre and width in HU, SUV for PET. Sources: the presets common viewers ship.
+# Centre and width in HU, SUV for PET. Presets differ from viewer to viewer: "abdomen" and "brain" are OHIF's (soft
+# tissue, brain), "lung" is 3D Slicer's, "bone" that of Radiopaedia's table, where "soft" is the mediastinum; our
+# "mediastinum" is the wider one some viewers ship for the chest. "wide" and the PET windows are our own choice.
 NAMED_WINDOWS: dict[str, dict[str, Window]] = {
     "CT": {
         name: Window(center, width, name=name)
