@@ -1,4 +1,4 @@
-"""From which source instances and frames a colour object was made (PS3.3 C.12.4, C.12.1.1.11)."""
+"""From which source instances and frames a colour object was made (PS3.3 C.12.4, C.12.2)."""
 
 from __future__ import annotations
 

@@ -177,6 +177,6 @@ TRAPS = (
     Trap(
         "nm-spect", _spect,
         Expect(voxels=_SPECT, affine_lps=_SPECT_LPS, k_axis=KAxis.SPACE, units="counts", listed=1),
-        "PS3.3 C.8.4.8: spacing between slices has a sign, against the normal when negative",
+        "PS3.3 C.8.4.15: spacing between slices has a sign, against the normal when negative",
     ),
 )  # fmt: skip
