@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medcolor.bundle_files import CONFIG, WEIGHTS, BundleCard, is_complete, read_card, read_weights, write_bundle
+from medcolor.bundle_files import CONFIG, WEIGHTS, BundleCard, is_complete, read_card, read_weights
+from medcolor.bundle_writing import describe_bundle, write_bundle
 from medcolor.errors import BundleError
 from medcolor.resources import config_dir
 
@@ -72,7 +73,7 @@ def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
     if not trust:
         raise BundleError(
             f"{folder} is outside {config_dir()}. A bundle is code that runs on this computer: if you know where it "
-            "comes from, pass trust=True."
+            "comes from, pass trust=True (--trust on the command line)."
         )
     return folder
 
@@ -154,6 +155,7 @@ __all__ = [
     "assemble",
     "bundle_names",
     "bundle_root",
+    "describe_bundle",
     "find_bundle",
     "load_bundle",
     "read_card",

@@ -21,7 +21,7 @@ from medcolor.color_scan import ColorScan, Law, Provenance
 from medcolor.colorizers.painting import paint
 from medcolor.colorizers.tiles import Tile, tiles
 from medcolor.errors import ModalityError, SettingError
-from medcolor.palettes import Palette, load_palette, with_cvd
+from medcolor.palettes import Palette, legend, load_palette, with_cvd
 from medcolor.scan import Scan, to_slices
 from medcolor.tissue.model import valid
 from medcolor.voi import Display
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     import torch
 
     from medcolor.colorizers import Progress
+    from medcolor.networks.normalization import Normalization
+    from medcolor.report.legend import Legend
 
 HALF_CONFIDENCE = 10.0
 """Expected error, in units of a*, b*, at which the confidence is one half: a plain difference between two tissues."""
+_LEGEND_SLICES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,14 +70,10 @@ class Prediction:
         """Yield each tile with its posteriors (K, n, h, w) and expected error (n, h, w), on the device."""
         import torch
 
-        chosen = to_slices(self._scan.voxels)[block]
-        good = valid(self._scan, block)
-        values = self._normalization(chosen)
-        if good is not None:
-            values[~good] = -1
+        values, good = network_input(self._scan, self._normalization, block)
         network, device = self._colorizer.network, self._colorizer.torch_device
         reach, multiple = getattr(network, "reach", 128), getattr(network, "multiple", 32)
-        for tile in tiles(chosen.shape, reach=reach, multiple=multiple, batch=self._colorizer.at_once):
+        for tile in tiles(values.shape, reach=reach, multiple=multiple, batch=self._colorizer.at_once):
             inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 logits, log_scale = self._colorizer.bundle.inferer(inputs, network)
@@ -168,8 +167,19 @@ class NetworkColorizer:
         palette = load_palette(family, self.palette)
         return palette if self.cvd is None else with_cvd(palette, self.cvd)
 
-    def legend_for(self, scan: Scan) -> None:
-        """Return None: the tissue model measures the classes of the palette."""
+    def legend_for(self, scan: Scan) -> Legend:
+        """Return how much of the image each class is by this network's own word, over slices spread evenly."""
+        from medcolor.report.legend import Legend, LegendRow
+
+        entries, prediction, count = legend(self.palette_for(scan)), self.predict(scan), scan.shape[2]
+        looked_at = sorted(set(np.linspace(0, count - 1, min(count, _LEGEND_SLICES)).round().astype(int).tolist()))
+        totals = np.zeros(len(entries))
+        for k in looked_at:
+            totals += prediction.posteriors(slice(k, k + 1)).sum(axis=(1, 2, 3), dtype=np.float64)
+        totals[0] = 0  # what lies outside, in every family
+        shares = totals / max(totals.sum(), 1e-9)
+        rows = tuple(LegendRow(entry, float(share)) for entry, share in zip(entries, shares, strict=True))
+        return Legend(rows, f"share of the image in {len(looked_at)} of {count} slices, by {self.name}")
 
     def predict(self, scan: Scan) -> Prediction:
         """Return posteriors and confidence of a scan of the bundle's modality family."""
@@ -246,6 +256,30 @@ class NetworkColorizer:
         rgb[:] = apply_color_torch(levels, mean, strength=self.strength).cpu().numpy()
 
 
+def network_input(
+    scan: Scan, normalization: Normalization, block: slice
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """Return what a network is shown of a range of slices, and where there is an image (None: everywhere).
+
+    Parameters
+    ----------
+    scan : Scan
+    normalization : Normalization
+        Fitted to the scan.
+    block : slice
+
+    Returns
+    -------
+    inputs : ndarray of float32, (n, nj, ni)
+        In [-1, 1]; -1 where no image is.
+    good : ndarray of bool, (n, nj, ni), or None
+    """
+    values, good = normalization(to_slices(scan.voxels)[block]), valid(scan, block)
+    if good is not None:
+        values[~good] = -1
+    return values, good
+
+
 def mean_ab(posteriors: torch.Tensor, palette_ab: NDArray[np.float32]) -> torch.Tensor:
     """Return the palette's annealed mean, (n, h, w, 2), of posteriors (K, n, h, w), where they are.
 
@@ -307,4 +341,13 @@ class ColorizeAll:
         return written
 
 
-__all__ = ["HALF_CONFIDENCE", "ColorizeAll", "NetworkColorizer", "Prediction", "faded", "mean_ab", "scans_in"]
+__all__ = [
+    "HALF_CONFIDENCE",
+    "ColorizeAll",
+    "NetworkColorizer",
+    "Prediction",
+    "faded",
+    "mean_ab",
+    "network_input",
+    "scans_in",
+]

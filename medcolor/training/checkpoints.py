@@ -21,7 +21,6 @@ from medcolor.io.atomic import atomic_files
 
 LAST, BEST, EXPORT = "last.safetensors", "best.safetensors", "model.safetensors"
 _KEY = "medcolor"  # one key: the order of several is not fixed in the format, and equal trainings give equal bytes
-_LARGEST_HALF = 65504.0
 
 
 @dataclass(frozen=True)
@@ -91,26 +90,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def half_precision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return what is large (kernels, matrices) as float16, and vectors, such as running variances, as they are.
-
-    Raises
-    ------
-    TrainingError
-        A weight is not finite, or too large for half precision: such a network is not exported.
-    """
-    out = {}
-    for name, tensor in tensors.items():
-        large = tensor.is_floating_point() and tensor.ndim > 1
-        limit = _LARGEST_HALF if large else float("inf")
-        if tensor.is_floating_point() and tensor.numel():
-            extreme = float(tensor.abs().max())
-            if not extreme <= limit or extreme == float("inf"):  # a NaN is not <= anything
-                raise TrainingError(f"{name}: weights that half precision cannot hold; the training did not converge.")
-        out[name] = tensor.to(torch.float16) if large else tensor
-    return out
 
 
 def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
 
 if TYPE_CHECKING:
+    from medcolor.colorizers.network import NetworkColorizer
     from medcolor.training.conditions import Condition
     from medcolor.training.datasets import TissueDataset
 
@@ -86,8 +87,23 @@ def physics(scan: Scan) -> Prediction:
     return Prediction(tissue.fit(scan).posteriors(slice(None)))
 
 
+def shipped(colorizer: NetworkColorizer) -> Predict:
+    """Return the arm of a bundle exactly as somebody would use it: its half-precision weights, tiles, device."""
+
+    def predict(scan: Scan) -> Prediction:
+        found, (ni, nj, nk) = colorizer.predict(scan), scan.shape
+        posteriors = np.empty((len(found.classes), nk, nj, ni), np.float32)
+        error = np.empty((nk, nj, ni), np.float32)
+        for tile, likely, doubt in found.tensors(slice(0, nk)):
+            posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
+            error[tile.kept] = doubt.cpu().numpy()
+        return Prediction(posteriors, np.log(np.maximum(error, np.float32(1e-6))))  # 0 where no image is
+
+    return predict
+
+
 def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int = 4) -> Predict:
-    """Return the arm of a network.
+    """Return the arm of a network that is being trained, with the input it will have in use.
 
     Parameters
     ----------
@@ -101,14 +117,16 @@ def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int
     """
     import torch
 
+    from medcolor.colorizers.network import network_input
+
     def predict(scan: Scan) -> Prediction:
-        slices, fitted = to_slices(scan.voxels), normalization.fit(scan)
+        count, fitted = scan.shape[2], normalization.fit(scan)
         posteriors: list[NDArray[np.float32]] = []
         scales: list[NDArray[np.float32]] = []
         with torch.no_grad():
-            for start in range(0, len(slices), batch):
-                values = np.ascontiguousarray(fitted(slices[start : start + batch]))
-                out = network(torch.from_numpy(values)[:, None].to(device))
+            for start in range(0, count, batch):
+                values, _ = network_input(scan, fitted, slice(start, min(start + batch, count)))
+                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device))
                 posteriors.append(torch.softmax(out.logits.float(), dim=1).cpu().numpy())
                 if out.log_scale is not None:
                     scales.append(out.log_scale[:, 0].float().cpu().numpy())

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medcolor.bundle_writing import half_precision
 from medcolor.errors import OutputExistsError, TrainingError
 from medcolor.training import checkpoints
 from medcolor.training.devices import Placement, place
@@ -296,7 +297,7 @@ class _Run:
         if now.stopped != "cancelled":
             best = checkpoints.read_state(self.output / checkpoints.BEST)
             weights = self.output / checkpoints.EXPORT
-            digest = checkpoints.write_state(weights, checkpoints.half_precision(best.tensors), best.facts)
+            digest = checkpoints.write_state(weights, half_precision(best.tensors), best.facts)
         return FitResult(now.stopped, now.step, now.best_step, now.best, weights, digest, self.placement.reason)
 
 

@@ -262,6 +262,17 @@ def test_provenance_says_what_was_done_and_names_no_folder(folder: Path) -> None
     assert str(folder) not in str(record)
 
 
+def test_the_legend_is_the_network_s_own_word(folder: Path) -> None:
+    scan, colorizer = phantom_scan("CT"), colorizer_for(folder, "CT")
+    legend = colorizer.legend_for(scan)
+    posteriors = colorizer.predict(scan).posteriors(slice(None))
+    sums = posteriors.sum(axis=(1, 2, 3), dtype=np.float64)
+    sums[0] = 0
+    assert [row.entry.name for row in legend.rows] == list(colorizer.palette_for(scan).names)
+    np.testing.assert_allclose([row.share for row in legend.rows], sums / sums.sum(), atol=1e-6)
+    assert "ct_random" in legend.measure
+
+
 def test_a_folder_is_loaded_only_when_it_is_trusted(folder: Path) -> None:
     with pytest.raises(BundleError, match="trust=True"):
         load_colorizer(str(folder / "ct_random"))

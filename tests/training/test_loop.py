@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import nn
 
+from medcolor.bundle_writing import half_precision
 from medcolor.errors import OutputExistsError, TrainingError
-from medcolor.training.checkpoints import BEST, EXPORT, LAST, half_precision, load_weights, read_state, write_state
+from medcolor.training.checkpoints import BEST, EXPORT, LAST, load_weights, read_state, write_state
 from medcolor.training.devices import place
 from medcolor.training.drawing import DrawnSamples, stack_samples
 from medcolor.training.loop import LOG, FitOptions, FitResult, fit
