@@ -144,7 +144,7 @@ def compensate(
     """Move a palette's colours so that its classes stay apart for a given deficiency, at unchanged lightness.
 
     As in Kuhn 2008, colours are joined by springs whose rest length is the difference normal vision sees, and a colour
-    is the heavier the less the deficiency changes it. As in Zhu 2022, contrast at the given *degree* is weighed
+    is the heavier the less the deficiency changes it. Contrast is that at the given *degree*, and is weighed
     against naturalness. Springs between consecutive classes pull ten times stronger, and no spring pushes colours
     together. Colours are chosen from a grid, class by class until nothing moves: no randomness.
     Classes at exactly (0, 0) stay gray. Of several weights,
@@ -170,7 +170,8 @@ def compensate(
 
     References
     ----------
-    Kuhn, Oliveira, Fernandes (2008), IEEE TVCG 14(6), 1747-1754. Zhu et al. (2022), The Visual Computer.
+    Kuhn, Oliveira, Fernandes (2008), IEEE TVCG 14(6), 1747-1754. Recolouring by degree is surveyed in
+    The Visual Computer (2024), doi:10.1007/s00371-024-03454-8.
     """
     wanted = _widest(_palette(ab), lightness)
     start = float(separability(wanted, deficiency, severity, lightness, model=model).min(initial=np.inf))

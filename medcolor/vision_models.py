@@ -66,7 +66,8 @@ _MACHADO: dict[Deficiency, tuple[tuple[float, ...], ...]] = {
 }
 # fmt: on
 
-# Smith & Pokorny (1975) cone fundamentals on CIE 1931 XYZ, as Vienot, Brettel, Mollon (1999) print them.
+# Smith & Pokorny (1975) cones, as Vienot, Brettel, Mollon (1999) use them; no scale of S changes anything here. They
+# were made for Judd-Vos XYZ; on CIE 1931 XYZ, as here and often, entries of the matrices differ by up to 0.03.
 _LMS_FROM_XYZ = ((0.15514, 0.54312, -0.03286), (-0.15514, 0.45684, 0.03286), (0.0, 0.0, 0.00801))
 # CIE 1931 2 degree observer at the wavelengths that look alike to dichromats and trichromats (Brettel 1997).
 _XYZ_475, _XYZ_575 = (0.1421, 0.1126, 1.0419), (0.8425, 0.9154, 0.0018)

@@ -36,23 +36,41 @@ def test_machado_is_linear_between_its_tenths(deficiency):
     np.testing.assert_allclose(machado(deficiency, 0.35), middle, atol=1e-12)
 
 
-# libDaltonLens (public domain) publishes these products of the same cones, anchors and white, to five digits.
+# An earlier libDaltonLens (public domain), to five digits: both half planes from the same cones, anchors and white as
+# ours. Its later version prints entries that differ by up to 0.011.
 PUBLISHED_BRETTEL = {
-    Deficiency.PROTAN: ((0.14510, 1.20165, -0.34675), (0.10447, 0.85316, 0.04237), (0.00429, -0.00603, 1.00174)),
-    Deficiency.DEUTAN: ((0.36198, 0.86755, -0.22953), (0.26099, 0.64512, 0.09389), (-0.01975, 0.02686, 0.99289)),
-    Deficiency.TRITAN: ((1.01354, 0.14268, -0.15622), (-0.01181, 0.87561, 0.13619), (0.07707, 0.81208, 0.11085)),
+    Deficiency.PROTAN: (
+        ((0.14510, 1.20165, -0.34675), (0.10447, 0.85316, 0.04237), (0.00429, -0.00603, 1.00174)),
+        ((0.14115, 1.16782, -0.30897), (0.10495, 0.85730, 0.03776), (0.00431, -0.00586, 1.00155)),
+        (0.00048, 0.00416, -0.00464),
+    ),
+    Deficiency.DEUTAN: (
+        ((0.36198, 0.86755, -0.22953), (0.26099, 0.64512, 0.09389), (-0.01975, 0.02686, 0.99289)),
+        ((0.37009, 0.88540, -0.25549), (0.25767, 0.63782, 0.10451), (-0.01950, 0.02741, 0.99209)),
+        (-0.00293, -0.00645, 0.00938),
+    ),
+    Deficiency.TRITAN: (
+        ((1.01354, 0.14268, -0.15622), (-0.01181, 0.87561, 0.13619), (0.07707, 0.81208, 0.11085)),
+        ((0.93337, 0.19999, -0.13336), (0.05809, 0.82565, 0.11626), (-0.37923, 1.13825, 0.24098)),
+        (0.03960, -0.02831, -0.01129),
+    ),
 }
 
 
 @every_deficiency
-def test_brettel_matrices_are_the_published_ones(deficiency):
-    np.testing.assert_allclose(brettel(deficiency)[0], PUBLISHED_BRETTEL[deficiency], atol=5e-4)
+def test_brettel_matrices_and_the_side_they_are_for_are_the_published_ones(deficiency):
+    first, second, normal = brettel(deficiency)
+    published = PUBLISHED_BRETTEL[deficiency]
+    np.testing.assert_allclose(first, published[0], atol=5e-4)
+    np.testing.assert_allclose(second, published[1], atol=5e-4)
+    direction = np.array(published[2])
+    assert normal @ direction > 0.99999 * np.linalg.norm(normal) * np.linalg.norm(direction)
 
 
-# Vienot, Brettel, Mollon (1999) on sRGB: one plane through white and blue.
+# The same libDaltonLens after Vienot, Brettel, Mollon (1999): one plane for all colours.
 VIENOT = {
-    Deficiency.PROTAN: ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0)),
-    Deficiency.DEUTAN: ((0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)),
+    Deficiency.PROTAN: ((0.10889, 0.89111, 0.0), (0.10889, 0.89111, 0.0), (0.00447, -0.00447, 1.0)),
+    Deficiency.DEUTAN: ((0.29031, 0.70969, 0.0), (0.29031, 0.70969, 0.0), (-0.02197, 0.02197, 1.0)),
 }
 
 
