@@ -33,11 +33,11 @@ _DICOM: Mapping[str, tuple[str, str]] = MappingProxyType(
 _CMAP: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "gray": ("matlab:gray", "the gray ramp itself"),
-        "viridis": ("bids:viridis", "Smith and van der Walt"),
+        "viridis": ("bids:viridis", "Smith, van der Walt and Firing"),
         "magma": ("bids:magma", "Smith and van der Walt"),
         "inferno": ("bids:inferno", "Smith and van der Walt"),
         "plasma": ("bids:plasma", "Smith and van der Walt"),
-        "cividis": ("cividis:cividis", "Nunez et al. 2018, alike for red-green deficiency"),
+        "cividis": ("cividis:cividis", "Nunez et al. 2018, nearly alike for red-green deficiency"),
         "batlow": ("crameri:batlow", "Crameri 2018"),
         "cet_l03": ("colorcet:cet_l3", "Kovesi, black-red-yellow-white"),
         "cet_l08": ("colorcet:cet_l8", "Kovesi, blue-magenta-yellow"),
