@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +32,7 @@ class Provenance:
     Parameters
     ----------
     colorizer : str
-        Spec that ``load_colorizer`` understands.
+        Spec that ``load_colorizer`` understands; ``"seg"`` without the path, whose labels ``options`` name by hash.
     law : Law
     window : str
         The window as displayed.
@@ -46,6 +46,8 @@ class Provenance:
         Voxels that were colour already and were not touched.
     version : str
         medcolor version.
+    modality : str
+        What the scan was coloured as; it decides units, display and tissue model. :meth:`ColorScan.of` fills it in.
     """
 
     colorizer: str
@@ -58,6 +60,7 @@ class Provenance:
     seed: int = 0
     passed_through: int = 0
     version: str = ""
+    modality: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "law", Law(self.law))
@@ -118,7 +121,8 @@ class ColorScan:
 
     @classmethod
     def of(cls, scan: Scan, rgb: NDArray[np.uint8], provenance: Provenance) -> ColorScan:
-        """Put colour on the grid of ``scan``."""
+        """Put colour on the grid of ``scan``; the provenance says what it was coloured as."""
+        provenance = replace(provenance, modality=scan.modality)
         return cls(rgb, scan.geometry, provenance, scan.modality, scan.k_axis, scan.audit, scan.facts, scan.source)
 
     @property

@@ -26,6 +26,7 @@ from medcolor.io.dicom.provenance import read_provenance
 from medcolor.io.dicom.uids import derived_uid
 from medcolor.io.dicom.write import write_dicom
 from medcolor.scan import KAxis, Scan, Source, from_slices, to_slices
+from medcolor.voi import Window
 
 SINGLE, MULTI = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"
 LABEL = "AI-COLORIZED - NOT FOR DIAGNOSTIC USE"
@@ -110,6 +111,18 @@ def test_whatever_shapes_the_output_changes_its_uids(tmp_path: Path, change: dic
     assert plain.SOPInstanceUID != other.SOPInstanceUID
     assert plain.SeriesInstanceUID != other.SeriesInstanceUID
     assert plain.StudyInstanceUID == other.StudyInstanceUID
+
+
+@pytest.mark.parametrize("spec", ["physics", "lut:pet"])
+def test_one_file_coloured_as_two_modalities_gives_objects_of_two_names(spec: str, tmp_path: Path) -> None:
+    phantom.write_dicom(phantom.scan("PT", shape=(24, 24, 2)), tmp_path / "source")
+    objects = []
+    for modality in ("PT", "NM"):  # SUV, and what the file stores: other values in one window, from the same palette
+        scan = read(tmp_path / "source", modality=modality)
+        colored = load_colorizer(spec)(scan, window=Window(3, 6))
+        objects.append(written(colored, tmp_path / modality)[0])
+    assert objects[0].PixelData != objects[1].PixelData
+    assert objects[0].SOPInstanceUID != objects[1].SOPInstanceUID
 
 
 @given(st.text(), st.text(), st.text())
