@@ -68,6 +68,10 @@ class Finding:
     message: str
     severity: Severity = Severity.WARNING
 
+    def to_json(self) -> dict[str, str]:
+        """Return a JSON-able description."""
+        return {"code": self.code, "severity": str(self.severity), "message": self.message}
+
 
 class KAxis(StrEnum):
     """What the third axis is."""

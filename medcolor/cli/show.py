@@ -12,7 +12,6 @@ from cyclopts import Parameter
 from medcolor.cli.messages import note, progress_bar, result
 
 if TYPE_CHECKING:
-    from medcolor.io.series import SeriesInfo
     from medcolor.scan import Scan
 
 
@@ -35,7 +34,7 @@ def info(path: Path, *, series: str | None = None, modality: str | None = None, 
     found = list_series(path)
     scan = read(path, series=series, modality=modality) if series is not None or len(found) == 1 else None
     if json_:
-        record: dict[str, Any] = {"series": [_series_record(entry) for entry in found]}
+        record: dict[str, Any] = {"series": [entry.to_json() for entry in found]}
         result(json.dumps(record | ({"scan": _scan_record(scan)} if scan else {}), indent=2))
         return
     for number, entry in enumerate(found, start=1):
@@ -47,23 +46,6 @@ def info(path: Path, *, series: str | None = None, modality: str | None = None, 
 
 
 JsonFlag = Annotated[bool, Parameter(name="--json", negative="")]
-
-
-def _series_record(entry: SeriesInfo) -> dict[str, Any]:
-    return {
-        "key": entry.key,
-        "format": entry.format,
-        "modality": entry.modality,
-        "description": entry.description,
-        "shape": list(entry.shape),
-        "spacing": None if entry.spacing is None else list(entry.spacing),
-        "files": entry.n_files,
-        "audit": [_finding_record(finding) for finding in entry.audit],
-    }
-
-
-def _finding_record(finding: Any) -> dict[str, str]:
-    return {"code": finding.code, "severity": str(finding.severity), "message": finding.message}
 
 
 def _scan_record(scan: Scan) -> dict[str, Any]:
@@ -81,7 +63,7 @@ def _scan_record(scan: Scan) -> dict[str, Any]:
         "padding_voxels": 0 if scan.padding is None else int(np.count_nonzero(scan.padding)),
         "already_colored_pixels": 0 if scan.colored is None else int(scan.colored.sum()),
         "facts": {name: str(value) for name, value in scan.facts.items()},
-        "audit": [_finding_record(finding) for finding in scan.audit],
+        "audit": [finding.to_json() for finding in scan.audit],
     }
 
 

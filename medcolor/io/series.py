@@ -62,5 +62,5 @@ class SeriesInfo:
             "shape": list(self.shape),
             "spacing": None if self.spacing is None else list(self.spacing),
             "files": self.n_files,
-            "audit": [{"code": f.code, "message": f.message, "severity": str(f.severity)} for f in self.audit],
+            "audit": [finding.to_json() for finding in self.audit],
         }
