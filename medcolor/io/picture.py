@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -143,11 +142,6 @@ def _gray(value: ColorScan) -> dict[str, Any]:
     if value.provenance.passed_through:
         return {"recoverable": False, "because": "some pixels were colour already and are not in the colour table"}
     return {"recoverable": True, "by": "the inverse of the colour table"}
-
-
-def sha256(data: bytes) -> str:
-    """Hex digest."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def is_color(slices: NDArray[Any]) -> bool:

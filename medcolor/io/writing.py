@@ -13,7 +13,7 @@ from medcolor.errors import WriteError
 from medcolor.io.atomic import OpenFiles, atomic_files
 from medcolor.io.itk_write import check_itk, raw_beside, write_mha, write_nrrd
 from medcolor.io.nifti_write import check_nifti, write_nifti
-from medcolor.io.picture import Picture, Writable, canonical, picture_of
+from medcolor.io.picture import Picture, Writable, picture_of
 from medcolor.io.raster_write import check_png, check_tiff, png_paths, write_pngs, write_tiff
 
 SIDECAR = "provenance.json"
@@ -174,6 +174,3 @@ def _earlier(sidecar: Path) -> list[Path]:
 
     record = sidecar_record(sidecar) or {}
     return [sidecar.parent / Path(name).name for name in record.get("files", {}) if name.endswith(".png")]
-
-
-__all__ = ["FILE_SUFFIXES", "FORMATS", "SIDECAR", "canonical", "write"]

@@ -120,7 +120,7 @@ def _modality_module(dataset: Dataset, scan: Scan, k: int, slices: int, slope: f
     elif scan.modality == "CR":
         dataset.PatientOrientation, dataset.ViewPosition = ["L", "F"], "PA"
         dataset.ImagerPixelSpacing = modules.pixel_spacing(scan.geometry)
-    elif scan.modality not in {"CT", "MR", "PT", "US"}:
+    else:
         dataset.ConversionType, dataset.PatientOrientation = "WSD", ""
     window = scan.windows[0] if scan.windows else None
     if isinstance(window, Window) and scan.family in {"CT", "MR", "PT"}:

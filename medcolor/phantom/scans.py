@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -220,8 +220,3 @@ def oblique(
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * np.array(spacing), origin
     return Geometry(shape, affine)
-
-
-def with_geometry(scan: Scan, geometry: Geometry) -> Scan:
-    """Return the scan's voxels on another grid of the same shape."""
-    return replace(scan, geometry=geometry)

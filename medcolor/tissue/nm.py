@@ -63,8 +63,6 @@ def _background(small: NDArray[np.float32]) -> tuple[float, Mask]:
         if abs(FAINT * background - threshold) < 0.02 * threshold:
             break
         threshold = FAINT * background
-    else:
-        background = float(np.percentile(positive, 50))
     inside = small[small > threshold]
     background = float(np.percentile(sample(inside, 500_000), 40)) if inside.size else float(positive.mean())
     body = body_mask(small, threshold, 4.0)

@@ -7,19 +7,11 @@ an attribute of an output is part of the hash, because an archive that already h
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from typing import Any
 
 PIXEL_VERSION = "1"  # raise when the same provenance starts to give other pixels
 
 # What wrote the file (PS3.7 D.3.3.2): one fixed value, derived_uid("medcolor implementation class", "class").
 IMPLEMENTATION_CLASS_UID = "2.25.119399448974134465206498142587074333357"
-
-
-def canonical_json(record: Mapping[str, Any]) -> str:
-    """Return JSON with sorted keys, no spaces, ASCII only: equal records, equal text."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def derived_uid(source: str, kind: str, settings: str = "") -> str:

@@ -27,7 +27,8 @@ from medcolor.io.dicom.parse import quiet_pydicom
 from medcolor.io.dicom.planes import Plane, slice_planes
 from medcolor.io.dicom.references import reference_sources
 from medcolor.io.dicom.strip import label_strip
-from medcolor.io.dicom.uids import IMPLEMENTATION_CLASS_UID, PIXEL_VERSION, canonical_json, derived_uid
+from medcolor.io.dicom.uids import IMPLEMENTATION_CLASS_UID, PIXEL_VERSION, derived_uid
+from medcolor.io.picture import canonical
 from medcolor.scan import KAxis, to_slices
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _prepare(
     if max(rgb.shape[1] + added, rgb.shape[2]) > 65535:
         raise WriteError(f"DICOM images have at most 65535 rows and columns, these have {colored.shape[1::-1]}.")
     key = _source_key(colored, rgb)
-    settings = canonical_json(
+    settings = canonical(
         {
             "provenance": colored.provenance.to_json(),
             "layout": "multiframe" if multi else "series",
