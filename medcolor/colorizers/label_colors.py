@@ -27,8 +27,8 @@ def complete_colors(labels: Sequence[int], given: Mapping[int, tuple[float, floa
     -------
     dict
         Each label without a colour takes the candidate whose smallest CIEDE2000 to gray and to all colours taken so far
-        is largest, after gamut shrinking, over L* 30, 50 and 70. No randomness; given colours count whether or not
-        their label comes first.
+        is largest; differences are means over L* 30, 50 and 70, after gamut shrinking. No randomness; given colours
+        count whether or not their label comes first.
     """
     colors = {n: given[n] for n in labels if n in given}
     missing = [n for n in labels if n not in given]

@@ -115,7 +115,7 @@ def half_of_image(gray: NDArray[np.uint8]) -> float:
 
 
 def choose_slices(scan: Scan, most: int) -> list[int]:
-    """Return up to ``most`` slices spread over those with the most image."""
+    """Return up to ``most`` slices, spread over the middle four fifths where there are more."""
     n = scan.shape[2]
     if n <= most:
         return list(range(n))

@@ -205,10 +205,12 @@ def _without_copies(members: list[Instance]) -> tuple[list[Instance], list[Findi
         kept.append(instance)
     findings = []
     if copies:
-        text = f"{copies} files repeat the instance of another file; each instance was read once."
+        what = "1 file repeats" if copies == 1 else f"{copies} files repeat"
+        text = f"{what} the instance of another file; each instance was read once."
         findings.append(Finding("duplicate-instance", text, Severity.NOTE))
     if conflicts:
-        text = f"{conflicts} files claim the identity of another file with other content; the first by name was read."
+        what = "1 file claims" if conflicts == 1 else f"{conflicts} files claim"
+        text = f"{what} the identity of another file with other content; the first by name was read."
         findings.append(Finding("conflicting-instance", text))
     return kept, findings
 
