@@ -1,6 +1,6 @@
-"""The demo: real images of all seven modalities, from packages that are installed, on one page.
+"""The demo: images of all seven modalities on one page, real ones from packages that are installed.
 
-PET has no open sample in any package index, so its image is a phantom and says "simulated".
+No package with an openly licensed PET was found, so its image is a phantom and says "simulated".
 """
 
 from __future__ import annotations
