@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medcolor.errors import UnknownColorizerError
 from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
-from medcolor.voi import Display, Window
+from medcolor.voi import Display, VoiLut, Window
 
 # Centre and width in HU, SUV for PET. Presets differ from viewer to viewer: "abdomen" and "brain" are OHIF's (soft
 # tissue, brain), "lung" is 3D Slicer's, "bone" that of Radiopaedia's table, where "soft" is the mediastinum; our
@@ -88,10 +88,33 @@ def default_display(scan: Scan) -> Display:
 
 
 def resolve_display(scan: Scan, window: Display | str | None) -> Display:
-    """Turn a user's choice (a window, a name, nothing) into what is applied."""
+    """Turn a user's choice (a window, "CENTER/WIDTH", a name, nothing) into what is applied.
+
+    Raises
+    ------
+    UnknownColorizerError
+        No window of that name.
+    SettingError
+        A width that is none.
+    TypeError
+    """
     if window is None:
         return default_display(scan)
-    return named_window(window, scan.family) if isinstance(window, str) else window
+    chosen = parse_window(window) if isinstance(window, str) else window
+    if isinstance(chosen, str):
+        return named_window(chosen, scan.family)
+    if not isinstance(chosen, Window | VoiLut):
+        raise TypeError(f'window must be a Window, "CENTER/WIDTH" or a name, got {type(chosen).__name__}.')
+    return chosen
+
+
+def parse_window(text: str) -> Window | str:
+    """Read ``CENTER/WIDTH`` (or ``CENTER,WIDTH``) as a window; anything else is the name of one and comes back."""
+    try:
+        center, width = (float(part) for part in text.replace(",", "/").split("/"))
+    except ValueError:
+        return text
+    return Window(center, width)
 
 
 def look_up(table: NDArray[np.uint8], index: NDArray[Any], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -145,7 +168,8 @@ def display_gray(scan: Scan, window: Display | str | None = None) -> NDArray[np.
     ----------
     scan : Scan
     window : Window, VoiLut, str or None
-        None is the file's own display, else the modality's default.
+        A string is ``"CENTER/WIDTH"`` or the name of a window; None is the file's own display, else the modality's
+        default.
 
     Returns
     -------

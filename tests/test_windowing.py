@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.pixels import apply_windowing
 
-from medcolor.errors import UnknownColorizerError
+from medcolor.errors import SettingError, UnknownColorizerError
 from medcolor.geometry import Geometry, Space
 from medcolor.scan import GRAY_LEVEL, Scan
 from medcolor.voi import VoiLut, Window, WindowFunction
@@ -95,6 +97,20 @@ def test_a_constant_image_still_gets_a_window(values: np.ndarray) -> None:
 def test_an_unknown_window_name_lists_those_that_exist() -> None:
     with pytest.raises(UnknownColorizerError, match=r"abdomen.*lung"):
         named_window("liver", "CT")
+
+
+@pytest.mark.parametrize("text", ["40/400", "40,400", " 40 / 4e2"])
+def test_a_window_in_words_is_the_window_in_numbers(text: str) -> None:
+    scan = scan_of(np.arange(-200, 300, dtype=np.int16), modality="CT", units="HU")
+    np.testing.assert_array_equal(display_gray(scan, text), display_gray(scan, Window(40, 400)))
+
+
+@pytest.mark.parametrize(
+    ("window", "kind"), [("40/0", SettingError), ("40", UnknownColorizerError), ((40, 400), TypeError), (40, TypeError)]
+)
+def test_what_is_no_window_is_refused_before_any_pixel(window: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"window"):
+        display_gray(scan_of(np.zeros(3, np.int16), modality="CT", units="HU"), window)
 
 
 def test_inverse_table_gives_back_the_values_of_a_legend() -> None:
