@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.errors import UnknownColorizerError
+from medcolor.errors import SettingError, UnknownColorizerError
 
 __all__ = ["LutInfo", "describe_lut", "list_luts", "load_lut", "with_strength"]
 
@@ -94,7 +94,15 @@ def load_lut(name: str) -> NDArray[np.uint8]:
 
 
 def with_strength(table: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
-    """Mix a (256, 3) table with the gray ramp: 0 is the ramp, 1 the table."""
+    """Mix a (256, 3) table with the gray ramp: 0 is the ramp, 1 the table.
+
+    Raises
+    ------
+    SettingError
+        A strength outside 0..1.
+    """
+    if not 0 <= strength <= 1:
+        raise SettingError(f"strength must be between 0 (gray) and 1 (the table), got {strength:g}.")
     ramp = np.arange(256, dtype=np.float64)[:, None]
     return np.rint((1 - strength) * ramp + strength * table).astype(np.uint8)
 

@@ -12,8 +12,8 @@ import pytest
 from pydicom.pixels.processing import _expand_segmented_lut
 from skimage.color import rgb2lab
 
-from medcolor.errors import UnknownColorizerError
-from medcolor.luts import describe_lut, list_luts, load_lut
+from medcolor.errors import SettingError, UnknownColorizerError
+from medcolor.luts import describe_lut, list_luts, load_lut, with_strength
 
 FILES = {
     "hot_iron": "hotiron", "pet": "pet", "hot_metal_blue": "hotmetalblue", "pet_20_step": "pet20step",
@@ -106,3 +106,9 @@ def test_listing_tables_imports_no_plotting_and_no_readers() -> None:
     code = "import sys, medcolor.luts as l; l.list_luts(); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"matplotlib", "cmap", "pydicom", "torch"} & set(out.stdout.split())
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_strength_outside_0_to_1_is_refused_and_does_not_wrap_around(strength: float) -> None:
+    with pytest.raises(SettingError, match="strength"):
+        with_strength(load_lut("pet"), strength)
