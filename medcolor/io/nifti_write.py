@@ -24,8 +24,9 @@ _QFORM_MM = 5e-4  # a qform is a rotation in single precision; where it would mi
 def check_nifti(picture: Picture) -> None:
     """Refuse what NIfTI would misplace or cannot hold."""
     picture.require_volume("NIfTI", time=True)
-    if not picture.color and picture.slices.dtype.kind not in "iuf":
-        raise WriteError(f"NIfTI cannot hold {picture.slices.dtype}.")
+    dtype = picture.slices.dtype
+    if not picture.color and (dtype.kind not in "iuf" or dtype == np.float16 or dtype.itemsize > 8):
+        raise WriteError(f"NIfTI cannot hold {dtype}. Convert to float32 first.")
 
 
 def write_nifti(picture: Picture, path: Path, files: OpenFiles) -> None:

@@ -260,6 +260,12 @@ BAD: list[tuple[str, Callable[[Path], Any], type[Exception], str]] = [
     ("jpeg", lambda p: write(IMAGE, p / "x.jpg"), WriteError, "ending"),
     ("many slices in one png", lambda p: write(IMAGE, p / "x.png"), WriteError, "folder"),
     ("a number", lambda p: write(3, p / "x.nii"), TypeError, "ColorScan"),  # type: ignore[arg-type]
+    (
+        "half precision",
+        lambda p: write(Scan(np.zeros((7, 6, 4), np.float16), GEOMETRY), p / "x.nii"),
+        WriteError,
+        "float32",
+    ),
     ("hu in png", lambda p: write(phantom.letter(), p / "x"), WriteError, "Window them"),
     ("gray dicom", lambda p: write(phantom.letter(), p / "x", format="dicom"), WriteError, "coloured"),
     ("dicom option", lambda p: write(IMAGE, p / "x.nii", burn_in=True), TypeError, "burn_in"),
