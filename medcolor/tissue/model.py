@@ -114,7 +114,8 @@ def valid(scan: Scan, block: slice) -> NDArray[np.bool_] | None:
 
 def values_of(scan: Scan, block: slice) -> NDArray[np.float32]:
     """Slices as float32 with every invalid voxel 0 (their region is outside, the number never shows)."""
-    values = to_slices(scan.voxels)[block].astype(np.float32)
+    with np.errstate(over="ignore"):  # doubles beyond single precision are cut below
+        values = to_slices(scan.voxels)[block].astype(np.float32)
     good = valid(scan, block)
     if good is not None:
         values[~good] = 0

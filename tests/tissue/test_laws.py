@@ -55,6 +55,7 @@ def test_an_image_of_nothing_but_bad_values_does_not_crash(modality, value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         require_posteriors(scan_of(np.full((1, 12, 12), value, np.float32), modality))
+        require_posteriors(scan_of(np.full((1, 12, 12), value * 1e200), modality))  # beyond single precision
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
