@@ -125,7 +125,7 @@ def demo(
     force: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Colour real images of all seven modalities and write one page that compares gray and colour.
+    """Colour images of all seven modalities (PET is simulated) and write one page that compares gray and colour.
 
     Parameters
     ----------
