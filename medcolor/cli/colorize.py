@@ -60,6 +60,8 @@ def colorize(
     series: str | None = None,
     window: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    fade: float | None = None,
+    trust: bool = False,
     report: Path | None = None,
     burn_in: bool = False,
     force: bool = False,
@@ -76,7 +78,8 @@ def colorize(
     to
         Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour.
     colorizer
-        physics, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor colorizers" lists them.
+        physics, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor colorizers" lists them. With --trust
+        also the folder of a trained bundle, such as the output of "medcolor train".
     palette
         Style of the modality's palette (anatomical, contrast, protan, deutan, tritan) or a personal YAML file; for
         seg:PATH a table of its labels (ITK-SNAP, FreeSurfer, 3D Slicer, dataset.json).
@@ -95,7 +98,11 @@ def colorize(
     window
         CENTER/WIDTH in the scan's units, or a name such as lung.
     device
-        Where to compute; physics and tables run on the CPU.
+        Where a trained bundle computes; all others run on the CPU.
+    fade
+        Trained bundles only: how far colour fades where the network is unsure, 0 (not at all) to 1.
+    trust
+        A bundle is code: the one in this folder may run on this computer.
     report
         Also write an HTML page comparing gray and colour.
     burn_in
@@ -109,8 +116,19 @@ def colorize(
 
     if not inputs:
         return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", REFUSED)
-    paint = load_colorizer(colorizer, palette=palette, strength=strength, cvd=cvd, soft_edge=soft_edge, bleed=bleed)
-    choose_device(device, paint, quiet=quiet)
+    paint = load_colorizer(
+        colorizer,
+        palette=palette,
+        strength=strength,
+        cvd=cvd,
+        soft_edge=soft_edge,
+        bleed=bleed,
+        fade=fade,
+        device=device,
+        trust=trust,
+    )
+    if device == "auto" and not quiet:
+        note(f"{paint.name} on {chosen_device(paint)}")
     jobs = plan(inputs, series)
     refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
@@ -140,12 +158,10 @@ class Settings:
     several: bool
 
 
-def choose_device(device: str, paint: Colorizer, *, quiet: bool) -> None:
-    """Say where the work runs; refuse a device this colorizer cannot use rather than fall back."""
-    if device == "cuda":
-        raise SettingError(f"{paint.name} computes on the CPU and has no CUDA path. Use --device auto or cpu.")
-    if device == "auto" and not quiet:
-        note(f"{paint.name} on the CPU")
+def chosen_device(paint: Colorizer) -> str:
+    """Return where a colorizer computes; only trained ones have a choice."""
+    chosen = str(getattr(paint, "torch_device", "cpu"))
+    return "the CPU" if chosen == "cpu" else chosen
 
 
 def plan(inputs: tuple[Path, ...], series: str | None) -> list[Job]:

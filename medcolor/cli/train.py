@@ -33,7 +33,8 @@ def train(
     overlays
         Further files or names (tiny) that change settings; later ones win.
     output
-        Folder for checkpoints, log.jsonl, model.safetensors (half precision) and evaluation.md.
+        Folder for checkpoints, log.jsonl, evaluation.md, and the bundle that "medcolor colorize --colorizer OUT
+        --trust" uses: model.safetensors, metadata.json, inference.yaml and a model card, README.md.
     data
         Folder of image packs, of DICOM files or volumes, or a decathlon list (.json); else the environment variable
         MEDCOLOR_DATA.

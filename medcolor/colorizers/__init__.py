@@ -129,8 +129,10 @@ def load_colorizer(
         optionally with a severity, ``"deutan:0.6"``.
     soft_edge, bleed : float, optional
         Of a segmentation, in mm; see :class:`~medcolor.colorizers.segmentation.SegmentationColorizer`.
-    fade, device : float, str, optional
+    fade : float, optional
         Of a trained bundle; see :class:`~medcolor.colorizers.network.NetworkColorizer`.
+    device : str, optional
+        Where a trained bundle computes: "auto", "cpu", "cuda"; all others know only the CPU.
     trust : bool
         A bundle is code: the one in this folder may run on this computer.
 
@@ -151,8 +153,11 @@ def load_colorizer(
     if kind != "seg" and (soft_edge is not None or bleed is not None):
         raise SettingError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
     trained = kind not in {"physics", "lut", "seg"} and _is_bundle(spec)
-    if not trained and (fade is not None or device is not None):
-        raise SettingError(f"{spec} is not trained: fade and device are options of trained bundles.")
+    if kind in {"physics", "lut", "seg"}:
+        if fade is not None:
+            raise SettingError(f"{spec} is not trained: fade is an option of trained bundles.")
+        if device not in {None, "auto", "cpu"}:
+            raise SettingError(f"{spec} is not trained: it computes on the CPU. Use device auto or cpu.")
     match kind, name:
         case "physics", "":
             from medcolor.colorizers.tissue import TissueColorizer

@@ -6,6 +6,7 @@ program. What it may say is checked by name, so that a misspelt setting is an er
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
@@ -20,6 +21,7 @@ from medcolor.training.options import FitOptions
 
 KEYS = (
     "family", "style", "network", "normalization", "data", "augmentation", "loss", "fit", "validation", "evaluation",
+    "card",
 )  # fmt: skip
 """What a config may hold beside ``define``, where it keeps what it refers to."""
 _NEEDED = ("family", "network", "normalization", "fit")
@@ -46,8 +48,9 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the config says; where data and output are is not part of it."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True, default=str).encode()).hexdigest()
+        """SHA-256 of what the config says; where data and output are, and what the card says, is not part of it."""
+        told = {key: value for key, value in self.settings.items() if key != "card"}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a section, built (``_target_``, ``@``, ``$``).
@@ -66,6 +69,14 @@ class Recipe:
         except Exception as error:
             reason = error.__cause__ or error
             raise TrainingError(f"{key}: cannot be built from the config: {reason}") from error
+
+    def plain(self, key: str) -> Any:
+        """Return a section as it would be built, references and expressions resolved, but not built."""
+        from monai.bundle import ConfigParser
+        from monai.bundle.config_item import ConfigItem
+
+        found = ConfigParser(copy.deepcopy(self.settings)).get_parsed_content(key, instantiate=False)
+        return found.get_config() if isinstance(found, ConfigItem) else found
 
 
 def config_path(name: Path | str) -> Path:

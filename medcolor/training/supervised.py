@@ -6,8 +6,6 @@ measured on test patients against physics.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from medcolor.errors import TrainingError
 from medcolor.training.degradations import REFERENCE
 from medcolor.training.devices import place
 from medcolor.training.drawing import Sample
+from medcolor.training.export import check_exportable, export_bundle, identity
 from medcolor.training.loop import FitResult, fit
 from medcolor.training.recipe import Recipe, fit_options, read_recipe
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from medcolor.training.losses import TissueLoss
 
 Progress = Callable[[int, int], None]
-_LOOKED_AT = 100  # slices that class frequencies are taken from
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,8 @@ def train(
     data : Path, optional
         Folder of packs, of DICOM or volumes, or a decathlon list; else the folder of packs in MEDCOLOR_DATA.
     output : Path
-        Folder for checkpoints, log, evaluation, and the cached targets unless the config has another place.
+        Folder for checkpoints, log, evaluation, and the cached targets unless the config has another place. After the
+        training it is a bundle: ``load_colorizer(str(output), trust=True)``.
     device : str
         "auto", "cpu", "cuda", "cuda:N".
     resume : bool
@@ -127,6 +125,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network, normalization = recipe.get("network"), recipe.get("normalization")
+    check_exportable(recipe, network, sides["train"].classes)
     limits = dict(recipe.get("validation", {}))
     judged = list(labeled_scans(sides["val"], limit=limits.get("scans")))
     style = str(recipe.get("style", "contrast"))
@@ -149,14 +148,21 @@ def train(
             "family": recipe.family,
             "classes": list(sides["train"].classes),
             "config": recipe.digest,
-            "data": _identity(sides),
+            "data": identity(sides),
         },
         progress=stage("training"),
         cancel=cancel,
     )
-    if result.weights is None or recipe.get("evaluation") is None:
+    if result.weights is None:
         return result, None
-    return result, _measure(recipe, sides, network, normalization, result, output, stage("evaluation"))
+    made = {"network": network, "normalization": normalization, "result": result}
+    export_bundle(output, recipe, sides, **made)
+    if recipe.get("evaluation") is None:
+        return result, None
+    found = _measure(recipe, sides["test"], output, str(placement.device), stage("evaluation"))
+    found.write(output)
+    export_bundle(output, recipe, sides, **made, found=found)
+    return result, found
 
 
 def _datasets(
@@ -198,20 +204,12 @@ def _loss(recipe: Recipe, style: str, dataset: TissueDataset) -> TissueLoss:
     wanted = dict(recipe.get("loss", {}))
     power = float(wanted.pop("rarity", 0.0))
     if power and wanted.get("class_weights") is None:
-        wanted["class_weights"] = rarity_weights(_frequencies(dataset), power=power).tolist()
+        pixels = np.sum([facts["class_pixels"] for _, facts in dataset.facts()], axis=0)
+        wanted["class_weights"] = rarity_weights(pixels, power=power).tolist()
     try:
         return tissue_loss(recipe.family, style=style, **wanted)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"loss: {error}") from error
-
-
-def _frequencies(dataset: TissueDataset) -> NDArray[np.float64]:
-    """Return how much of the pixels each class is, over slices spread evenly, always the same ones."""
-    places = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOKED_AT)).round().astype(int))
-    total = np.zeros(len(dataset.classes))
-    for place_ in places:
-        total += np.asarray(dataset[int(place_)]["target"], np.float64).sum(axis=(1, 2))
-    return total
 
 
 def _fewest_slices(cases: Sequence[Case], limit: int | None) -> set[str]:
@@ -241,36 +239,23 @@ def _transform(recipe: Recipe, normalization: Normalization) -> Callable[[Sample
     return composed
 
 
-def _identity(sides: Mapping[str, TissueDataset]) -> str:
-    told = {side: [(case.key, case.slices) for case in dataset.cases] for side, dataset in sides.items()}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
 def _measure(
-    recipe: Recipe,
-    sides: Mapping[str, TissueDataset],
-    network: torch.nn.Module,
-    normalization: Normalization,
-    result: FitResult,
-    output: Path,
-    progress: Progress | None,
+    recipe: Recipe, dataset: TissueDataset, output: Path, device: str, progress: Progress | None
 ) -> Evaluation:
-    """Measure the exported half-precision weights, which are what somebody would use."""
-    from medcolor.training.checkpoints import load_weights
+    """Measure the bundle in ``output``, loaded and run as somebody would, against physics."""
+    from medcolor.bundles import load_bundle
+    from medcolor.colorizers.network import NetworkColorizer
     from medcolor.training.conditions import evaluation_table
-    from medcolor.training.evaluate import evaluate, labeled_scans, learned, physics
+    from medcolor.training.evaluate import evaluate, labeled_scans, physics, shipped
 
     wanted = dict(recipe.get("evaluation"))
-    load_weights(network, result.weights or output)
-    device = next(network.parameters()).device
     severities = wanted.get("severities", ["low", "middle", "high"])
-    found = evaluate(
-        labeled_scans(sides["test"], limit=wanted.get("scans")),
-        {"learned": learned(network.eval(), normalization, device=device), "physics": physics},
+    colorizer = NetworkColorizer(load_bundle(output, trust=True), device=device)
+    return evaluate(
+        labeled_scans(dataset, limit=wanted.get("scans")),
+        {"learned": shipped(colorizer), "physics": physics},
         family=recipe.family,
         conditions=[c for c in evaluation_table(recipe.family) if c.severity in severities or c.name == "lost_units"],
         style=str(recipe.get("style", "contrast")),
         progress=progress,
     )
-    found.write(output)
-    return found

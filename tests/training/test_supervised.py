@@ -73,7 +73,7 @@ def trained(scans: Path, quick: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_one_command_trains_on_a_folder_of_scans_and_measures_the_result(trained: Path) -> None:
     assert {p.name for p in trained.iterdir()} == {
         "last.safetensors", "best.safetensors", "model.safetensors", "log.jsonl", "evaluation.json", "evaluation.md",
-        "targets",
+        "metadata.json", "inference.yaml", "README.md", "targets",
     }  # fmt: skip
     record = json.loads((trained / "evaluation.json").read_text())
     assert record["clean"]["learned"]["error"]["patients"] == 2
