@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,23 @@ def test_floating_point_pixels_are_read_and_what_is_no_number_is_padding() -> No
     assert block.padding is not None
     assert np.array_equal(block.padding[0], ~np.isfinite(values))
     assert block.voxels[0].tolist() == [[0.25, -3.5], [-3.5, -3.5]]
+
+
+@pytest.mark.parametrize("size", ["", "Double"])
+def test_padding_of_floating_point_pixels_may_be_any_number_and_a_range(size: str) -> None:
+    values = np.array([[-0.1, 2.0], [-1000.5, 7.25]], np.float64 if size else np.float32)
+    ds = image(np.zeros((2, 2), np.uint16))
+    del ds.PixelData
+    setattr(ds, f"{size}FloatPixelData", values.tobytes())
+    setattr(ds, f"{size}FloatPixelPaddingValue", float(values[1, 0]))
+    alone = read(deepcopy(ds))
+    assert alone.padding is not None
+    assert alone.padding[0].tolist() == [[False, False], [True, False]]
+    setattr(ds, f"{size}FloatPixelPaddingRangeLimit", float(values[0, 0]))
+    both = read(ds)
+    assert both.padding is not None
+    assert both.padding[0].tolist() == [[True, False], [True, False]]
+    assert both.voxels[0].tolist() == [[2.0, 2.0], [2.0, 7.25]]
 
 
 # CT units

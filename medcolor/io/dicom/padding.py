@@ -72,10 +72,11 @@ def padding_of(ds: Any, layout: Layout, rescale: Rescale, *, hounsfield: bool, l
     smears it: 693_J2KI has -2971..-1030 there. So in CT everything at or below a padding value that lies below
     -1024 HU is outside; after lossy coding, everything nearer to it than to -1024 HU.
     """
+    if layout.keyword != "PixelData":
+        return _float_padding(ds, "Double" if layout.allocated == 64 else "")
     value = header.integer(ds, "PixelPaddingValue")
-    if value is None or layout.keyword != "PixelData":
-        value = header.integer(ds, "FloatPixelPaddingValue") if layout.keyword != "PixelData" else None
-        return None if value is None else Padding(value, value)
+    if value is None:
+        return None
     limit = header.integer(ds, "PixelPaddingRangeLimit")
     ends = sorted(_as_sample(v, layout) for v in ((value,) if limit is None else (value, limit)))
     low, high = ends[0], ends[-1]
@@ -88,6 +89,15 @@ def padding_of(ds: Any, layout: Layout, rescale: Rescale, *, hounsfield: bool, l
         return Padding(low, high)
     lossy = is_lossy(ds, layout) or (least is not None and least < low)
     return Padding(-np.inf, (high + air) / 2 if lossy else high, clamp=lossy)
+
+
+def _float_padding(ds: Any, size: str) -> Padding | None:
+    """Read the padding of floating point pixels (PS3.3 C.7.6.24, C.7.6.25)."""
+    value, limit = (header.number(ds, f"{size}FloatPixelPadding{what}") for what in ("Value", "RangeLimit"))
+    if value is None or np.isnan(value):
+        return None  # what is no number is padding anyway
+    ends = (value, value if limit is None or np.isnan(limit) else limit)
+    return Padding(min(ends), max(ends))
 
 
 def _as_sample(value: int, layout: Layout) -> int:
