@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medcolor.errors import ReadCode, ReadError
 from medcolor.geometry import Geometry
 from medcolor.io.label_tables import LabelTable, ab_of_srgb, read_label_table
-from medcolor.io.reading import read
+from medcolor.io.reading import read, typed_failures
 from medcolor.io.sniff import first_bytes, format_of
 from medcolor.scan import Finding, from_slices, to_slices
 from medcolor.tissue_map import Code, Segmentation
@@ -66,10 +66,13 @@ def read_segmentation(
     ReadError
         The file is no label map, and why.
     """
-    path = Path(path)
+    with typed_failures(path):
+        return _segmentation(Path(path), LabelTable() if table is None else read_label_table(table), series)
+
+
+def _segmentation(path: Path, named: LabelTable, series: str | int | None) -> Segmentation:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder.")
-    named = LabelTable() if table is None else read_label_table(table)
     if path.is_dir() or _is_dicom(path):
         from medcolor.io.dicom.seg import read_seg
 

@@ -53,15 +53,16 @@ def list_series(path: Path | str) -> list[SeriesInfo]:
     ReadError
         Nothing readable, and why.
     """
-    path = _existing(path)
-    if path.is_dir():
-        return _list_folder(path)
-    form = _file_format(path)
-    if form in {"dicom", "zip"}:
-        from medcolor.io.dicom.series import list_dicom
+    with typed_failures(path):
+        path = _existing(path)
+        if path.is_dir():
+            return _list_folder(path)
+        form = _file_format(path)
+        if form in {"dicom", "zip"}:
+            from medcolor.io.dicom.series import list_dicom
 
-        return list_dicom(path)
-    return _list_file(path, form)
+            return list_dicom(path)
+        return _list_file(path, form)
 
 
 def read(path: Path | str, *, series: str | int | None = None, modality: str | None = None) -> Scan:
@@ -94,9 +95,9 @@ def read(path: Path | str, *, series: str | int | None = None, modality: str | N
     MedcolorWarning
         The file does not say its modality, or holds more than was read.
     """
-    path = _existing(path)
     code = _modality(modality)
-    with _enough_memory(path):
+    with typed_failures(path):
+        path = _existing(path)
         if path.is_dir():
             return _read_folder(path, series, code)
         form = _file_format(path)
@@ -108,10 +109,15 @@ def read(path: Path | str, *, series: str | int | None = None, modality: str | N
 
 
 @contextmanager
-def _enough_memory(path: Path) -> Iterator[None]:
-    """Refuse what is below the size caps and still too large for this machine."""
+def typed_failures(path: Path | str) -> Iterator[None]:
+    """Refuse what the system does not let us read, and what is below the size caps and still too large for it."""
     try:
         yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ReadError(path, ReadCode.CORRUPT, f"it cannot be read ({why}).", "Check permissions and disk.") from error
     except MemoryError:
         raise ReadError(
             path,

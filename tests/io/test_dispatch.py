@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -17,7 +20,7 @@ import pytest
 from medcolor import phantom
 from medcolor.colorizers import load_colorizer
 from medcolor.errors import AmbiguousSeriesError, MedcolorWarning, ReadCode, ReadError
-from medcolor.io import list_series, read, write
+from medcolor.io import list_series, read, read_segmentation, write
 from medcolor.scan import Scan
 
 
@@ -51,6 +54,23 @@ def test_slices_written_into_the_folder_of_their_source_do_not_hide_it(
         read(folder)
     np.testing.assert_array_equal(read(folder, series=source.key).voxels, ct_scan.voxels)
     assert read(folder, series=stack.key, modality="CT").shape[2] == len(pictures)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+@pytest.mark.parametrize("look", [read, list_series, read_segmentation])
+def test_a_file_that_may_not_be_read_is_a_typed_error(look: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = volume(tmp_path / "a.nii")
+    list_series(path)
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # nobody: for root there is no file that may not be read
+    try:
+        with pytest.raises(ReadError, match=r"a\.nii: it cannot be read \(Permission denied\)"):
+            look(path)
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 def test_more_than_9999_slices_stay_in_their_order(tmp_path: Path) -> None:
