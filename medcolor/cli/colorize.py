@@ -32,20 +32,6 @@ class Job:
     series: str | None
 
 
-def parse_window(text: str | None) -> Window | str | None:
-    """Read ``CENTER/WIDTH`` (or ``CENTER,WIDTH``) as a window, anything else as the name of one."""
-    if text is None:
-        return None
-    from medcolor.voi import Window
-
-    parts = text.replace(",", "/").split("/")
-    try:
-        center, width = (float(part) for part in parts)
-    except ValueError:
-        return text
-    return Window(center, width)
-
-
 def colorize(
     *inputs: Path,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
@@ -113,6 +99,7 @@ def colorize(
         Print nothing but errors.
     """
     from medcolor.colorizers import load_colorizer
+    from medcolor.windowing import parse_window
 
     if not inputs:
         return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", REFUSED)
@@ -132,7 +119,16 @@ def colorize(
     jobs = plan(inputs, series)
     refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
-    settings = Settings(output, to, modality, parse_window(window), burn_in, force, quiet, several=len(jobs) > 1)
+    settings = Settings(
+        output,
+        to,
+        modality,
+        None if window is None else parse_window(window),
+        burn_in,
+        force,
+        quiet,
+        several=len(jobs) > 1,
+    )
     outcomes = [run_job(job, paint, settings, entries if report else None) for job in jobs]
     if report and entries:
         from medcolor.report import write_page
