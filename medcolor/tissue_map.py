@@ -129,10 +129,18 @@ class Segmentation:
             digest.update(np.ascontiguousarray(block, dtype="<u2").data)
         return digest.hexdigest()
 
+    @property
+    def has_volume(self) -> bool:
+        """Whether voxels are so many mm³: not without a pixel size, and not in a projection, which has no depth."""
+        flat = self.geometry.space is Space.DETECTOR and self.geometry.shape[2] == 1
+        return self.geometry.space is not Space.PIXEL and not flat
+
     def volume_ml(self, label: int) -> float:
-        """Volume of one label in millilitres; needs a geometry in mm."""
-        if self.geometry.space is Space.PIXEL:
-            raise GeometryError("Volumes need a pixel size in mm, and this image has none.")
+        """Volume of one label in millilitres; needs a geometry that :attr:`has_volume`."""
+        if not self.has_volume:
+            raise GeometryError(
+                "Volumes need voxels with three sides in mm: this image has no pixel size, or no depth."
+            )
         return self.counts.get(label, 0) * self.geometry.voxel_volume / 1000.0
 
 

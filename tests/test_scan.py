@@ -127,6 +127,11 @@ def test_tissue_maps_give_labels_with_names_and_volumes() -> None:
     pixels = Geometry.from_spacing((4, 3, 2), (1, 1, 1), Space.PIXEL)
     with pytest.raises(GeometryError, match="pixel size"):
         Segmentation(labels.labels, pixels, labels.names).volume_ml(2)
+    film = Geometry.from_spacing((4, 3, 1), (0.2, 0.2, 1), Space.DETECTOR)  # a projection: its depth is a convention
+    with pytest.raises(GeometryError, match="depth"):
+        Segmentation(labels.labels[..., :1], film, labels.names).volume_ml(2)
+    sized = Geometry.from_spacing((4, 3, 2), (1, 2, 5), Space.DETECTOR)  # a volume in mm without a pose
+    assert Segmentation(labels.labels, sized, labels.names).volume_ml(2) == pytest.approx(0.010)
 
 
 def test_a_label_without_a_name_is_refused() -> None:

@@ -19,7 +19,6 @@ from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import SliceOf, place
 from medcolor.colorizers.painting import PaintBlock, paint
 from medcolor.errors import MedcolorWarning, SettingError
-from medcolor.geometry import Space
 from medcolor.palettes import Palette, TissueClass, legend, with_cvd
 from medcolor.scan import KAxis, Scan, Severity
 from medcolor.tissue_map import Segmentation
@@ -79,10 +78,10 @@ class SegmentationColorizer:
         return self.palette
 
     def legend_for(self, scan: Scan) -> Legend:
-        """Return the labels present with names, codes and volumes; voxels where the label map has no mm."""
+        """Return the labels present with names, codes and volumes; voxels where the label map has no mm or no depth."""
         from medcolor.report.legend import Legend, LegendRow
 
-        counts, volumes = self.segmentation.counts, self.segmentation.geometry.space is not Space.PIXEL
+        counts, volumes = self.segmentation.counts, self.segmentation.has_volume
         largest = max(counts.values(), default=1)
         amounts = [_milliliters(self.segmentation.volume_ml(n)) if volumes else f"{counts[n]} voxels" for n in counts]
         entries = legend(self.palette)[1:]
