@@ -29,7 +29,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Designs to be ranked against each other: keyword arguments of :class:`TissueUNet`. None has been trained yet."""
 
-_SCALES = (-6.0, 6.0)  # log of the expected error in a*, b* units: a numerical fence, far outside what is meant
+LOG_SCALES = (-6.0, 6.0)
+"""Fence around the log of the expected error, in a*, b* units: 0.002 to 400, far outside what is meant."""
 
 
 class TissueOutput(NamedTuple):
@@ -137,7 +138,7 @@ class TissueUNet(nn.Module):
         else:
             planes = self.head(features).contiguous()  # plane by plane, as colours are computed
             logits, log_scale = (_enlarged(part, self.reduction) for part in (planes, coarse))
-        log_scale = log_scale.clamp(*_SCALES)
+        log_scale = log_scale.clamp(*LOG_SCALES)
         return TissueOutput(logits[..., :height, :width], log_scale[..., :height, :width])
 
     def folded(self) -> TissueUNet:
@@ -225,4 +226,4 @@ def _double(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(_conv(before, after), _conv(after, after))
 
 
-__all__ = ["VARIANTS", "TissueOutput", "TissueUNet"]
+__all__ = ["LOG_SCALES", "VARIANTS", "TissueOutput", "TissueUNet"]

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medcolor.bundle_files import WEIGHTS
 from medcolor.errors import TrainingError
 from medcolor.io.atomic import atomic_files
 
-LAST, BEST, EXPORT = "last.safetensors", "best.safetensors", "model.safetensors"
+LAST, BEST, EXPORT = "last.safetensors", "best.safetensors", WEIGHTS
 _KEY = "medcolor"  # one key: the order of several is not fixed in the format, and equal trainings give equal bytes
 
 

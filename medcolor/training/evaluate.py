@@ -43,12 +43,15 @@ class LabeledScan:
         Posteriors; all zero where nothing is known.
     contiguous : bool
         Whether slices are neighbours in space; flicker needs it.
+    key : str
+        Names the scan among others and decides the chance of its degradations; the patient when left out.
     """
 
     patient: str
     scan: Scan
     target: Posteriors
     contiguous: bool = True
+    key: str = ""
 
     def __post_init__(self) -> None:
         if self.target.shape[1:] != to_slices(self.scan.voxels).shape:
@@ -177,7 +180,7 @@ def evaluate(
             prediction = predict(case.scan)
             result.add("clean", name, case.patient, view.figures(prediction), view.calibration(prediction))
         for condition in conditions:
-            degraded = condition.on_scan(case.scan, key=f"{case.patient}/{done}")
+            degraded = condition.on_scan(case.scan, key=case.key or case.patient)
             for name, predict in arms.items():
                 try:
                     prediction = predict(degraded)
@@ -203,14 +206,16 @@ def mean_error(
 ) -> dict[str, float]:
     """Return the mean over patients of the mean CIEDE2000 inside the body, and of gray's own: for validation."""
     palette = load_palette(family, style)
-    rows = []
+    rows: dict[str, list[tuple[float, float]]] = {}
     for case in cases:
         view = _View.of(case, palette)
-        rows.append((view.error(predict(case.scan)), view.gray_error()))
+        error, gray = view.error(predict(case.scan)), view.gray_error()
+        if np.isfinite(gray):  # a scan without body says nothing
+            rows.setdefault(case.patient, []).append((error, gray))
     if not rows:
         return {"error": float("nan"), "gray_error": float("nan")}
-    error, gray = np.nanmean(np.array(rows, np.float64), axis=0)
-    return {"error": float(error), "gray_error": float(gray)}
+    mean = np.mean([np.mean(found, axis=0) for found in rows.values()], axis=0)
+    return {"error": float(mean[0]), "gray_error": float(mean[1])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,4 +303,4 @@ def labeled_scans(dataset: TissueDataset, *, limit: int | None = None) -> Iterat
         samples = [dataset[int(i)] for i in range(starts[n], starts[n + 1])]
         target = np.stack([np.asarray(sample["target"]) for sample in samples], axis=1)
         near = contiguous_slices(scan) if case.contiguous is None else case.contiguous
-        yield LabeledScan(case.patient, scan, target, near)
+        yield LabeledScan(case.patient, scan, target, near, case.key)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medcolor.networks.tissue_unet import LOG_SCALES
+
 AB_UNIT = 10.0  # colour terms are in units of ten (a*, b*) steps, so that they weigh like a cross-entropy
 SHARPEN = 2.0  # 1 / T of the palette's annealed mean, as color_from_posteriors has it
-SCALE_RANGE = (-6.0, 6.0)  # log of the error in (a*, b*) steps: 0.002 to 400; the same fence as the network's
 _SMALLEST = 1e-2  # error below which the Laplace scale has nothing left to learn: keeps its optimum finite
 
 
@@ -108,7 +109,7 @@ def laplace_scale(log_scale: Tensor, error: Tensor, weights: Tensor) -> Tensor:
     """
     size = error.detach().clamp(min=_SMALLEST)
     log_size = torch.log(size)
-    s = log_scale[:, 0].clamp(*SCALE_RANGE)
+    s = log_scale[:, 0].clamp(*LOG_SCALES)
     return masked_mean(size * torch.exp(-s) + s - 1 - log_size, weights)
 
 

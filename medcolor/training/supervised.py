@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from medcolor.errors import TrainingError
+from medcolor.bundle_files import FILES
+from medcolor.errors import OutputExistsError, TrainingError
+from medcolor.training.checkpoints import LAST
 from medcolor.training.degradations import REFERENCE
 from medcolor.training.devices import place
 from medcolor.training.drawing import Sample
-from medcolor.training.export import check_exportable, export_bundle, identity
+from medcolor.training.export import CARD, check_exportable, export_bundle, identity
 from medcolor.training.loop import FitResult, fit
 from medcolor.training.recipe import Recipe, fit_options, read_recipe
 
@@ -111,11 +113,14 @@ def train(
 
     Raises
     ------
-    TrainingError, LicenseError, OutputExistsError
+    TrainingError, LicenseError
+    OutputExistsError
+        The folder holds a training and ``resume`` is False, or other files that would be written over.
     """
     from medcolor.training.evaluate import labeled_scans, learned, mean_error
 
     recipe = read_recipe(configs)
+    _refuse_output(output, resume=resume)
     say, stage = say or (lambda _: None), progress or (lambda _: None)
     options = fit_options(recipe.get("fit"))
     placement = place(device, options.precision)
@@ -163,6 +168,21 @@ def train(
     found.write(output)
     export_bundle(output, recipe, sides, **made, found=found)
     return result, found
+
+
+def _refuse_output(output: Path, *, resume: bool) -> None:
+    """Refuse, before any work, a folder with a training, or with a README.md and the like that are no training's."""
+    if not (output / LAST).is_file():
+        if there := [name for name in (*FILES, CARD) if (output / name).exists()]:
+            raise OutputExistsError(
+                f"{output} holds {', '.join(there)} of something else, which a training would write over. Choose "
+                "another folder. Nothing was written."
+            )
+    elif not resume:
+        raise OutputExistsError(
+            f"{output} holds a training already. Go on with it (resume=True, --resume), or choose another folder. "
+            "Nothing was written."
+        )
 
 
 def _datasets(

@@ -35,7 +35,7 @@ class _Moving(Degradation):
         theta = self.theta(level, chance, _size(torch.as_tensor(out["image"])))
         for key in MOVED:
             if out.get(key) is not None:
-                out[key] = _moved_part(key, torch.as_tensor(out[key]), theta)
+                out[key] = _moved_part(key, torch.as_tensor(out[key]), theta, inverted=bool(out.get("inverted", 0)))
         return out
 
 
@@ -116,9 +116,9 @@ def _size(image: Tensor) -> tuple[int, int]:
     return int(image.shape[-2]), int(image.shape[-1])
 
 
-def _moved_part(key: str, whole: Tensor, theta: Tensor) -> Tensor:
+def _moved_part(key: str, whole: Tensor, theta: Tensor, *, inverted: bool) -> Tensor:
     if key in IMAGES:
-        return _moved(whole, theta, float(whole.min()))
+        return _moved(whole, theta, float(whole.max() if inverted else whole.min()))  # beyond the image is dark
     if key == "still":
         return (_moved(whole[None], theta, 0.0)[0] > 0.99).to(whole.dtype)
     outside = torch.zeros(len(whole), 1, 1)

@@ -315,3 +315,23 @@ def test_training_degradations_refuse_what_they_do_not_know():
         training_degradations("OT")
     with pytest.raises(ValueError, match="strength"):
         training_degradations("CT", strength=2.0)
+
+
+@pytest.mark.parametrize("inverted", [0, 1])
+def test_what_comes_in_from_beyond_the_image_is_dark_in_either_polarity(inverted: int) -> None:
+    values = torch.linspace(1, 2, 400).reshape(1, 20, 20)
+    sample = {"image": values, "target": torch.ones(2, 20, 20) / 2, "inverted": inverted}
+    moved = Rotation(45.0)(sample)["image"]
+    assert float(moved[0, 0, 0]) == (2 if inverted else 1)
+
+
+def test_values_that_stand_for_the_volume_change_with_the_image_and_not_with_its_shape() -> None:
+    sample = {"image": torch.rand(1, 16, 16), "reference": torch.rand(8, 8), "window": torch.tensor([0.0, 1.0])}
+    for kind in (d.GaussianNoise(0.1), d.Gamma(0.5), d.BiasField(0.3), d.LostUnits(0.2)):
+        out = kind(dict(sample))
+        assert out["reference"].shape == (8, 8)
+        assert not torch.equal(out["reference"], sample["reference"]), kind
+    for same in (d.Blur(1.0), Rotation(10.0), d.Motion(1.0)):
+        assert torch.equal(same(dict(sample))["reference"], sample["reference"]), same
+    lost = d.LostUnits(0.2)(sample | {"reference": sample["image"][0]})
+    assert torch.equal(lost["reference"], lost["image"][0]), "by the same window"

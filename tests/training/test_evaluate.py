@@ -20,6 +20,7 @@ from medcolor.cielab import delta_e_2000
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
+from medcolor.training.conditions import evaluation_table
 from medcolor.training.evaluate import LabeledScan, Prediction, evaluate, labeled_scans, learned, mean_error, physics
 from medcolor.training.evaluation import Bar, Evaluation
 from medcolor.training.statistics import Interval, bootstrap, by_patient, difference_of_means, ratio_of_means
@@ -284,6 +285,20 @@ def test_validation_error_is_the_mean_over_patients(cases: list[LabeledScan]) ->
     table = evaluate(cases, {"learned": blind}, family="CT")
     assert found["error"] == pytest.approx(table.interval("error", "learned").value)
     assert found["gray_error"] == pytest.approx(table.interval("gray_error", "learned").value)
+
+
+def test_a_patient_with_many_scans_counts_once(cases: list[LabeledScan]) -> None:
+    once = mean_error(cases, blind, family="CT")
+    often = mean_error([cases[0]] * 3 + [cases[1]], blind, family="CT")
+    assert often == pytest.approx(once)
+
+
+def test_the_chance_of_a_degradation_does_not_depend_on_the_order_of_evaluation(cases: list[LabeledScan]) -> None:
+    noise = [c for c in evaluation_table("CT") if c.name == "noise" and c.severity == "middle"]
+    one, other = (
+        evaluate(order, {"physics": physics}, family="CT", conditions=noise) for order in (cases, cases[::-1])
+    )
+    assert one.figures("physics", "noise, middle") == other.figures("physics", "noise, middle")
 
 
 def test_scans_of_a_dataset_come_with_its_targets(cases: list[LabeledScan], tmp_path: Path) -> None:

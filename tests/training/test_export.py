@@ -19,7 +19,7 @@ from medcolor.cli import run
 from medcolor.color import restore_gray
 from medcolor.colorizers import load_colorizer
 from medcolor.colorizers.network import NetworkColorizer
-from medcolor.errors import BundleError, TrainingError
+from medcolor.errors import BundleError, OutputExistsError, TrainingError
 from medcolor.networks import Normalization
 from medcolor.palettes import load_palette
 from medcolor.training.evaluate import learned, shipped
@@ -163,6 +163,13 @@ def test_the_card_section_speaks_and_changes_no_training(tmp_path: Path) -> None
     assert one.log_scale is not None
     assert other_one.log_scale is not None
     np.testing.assert_allclose(one.log_scale, other_one.log_scale, atol=1e-3)
+
+
+def test_a_folder_with_a_readme_of_its_own_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputExistsError, match="something else"):
+        train(["ct_tissue", "tiny"], data=tmp_path, output=tmp_path, device="cpu")
+    assert [p.name for p in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_a_network_that_could_be_no_bundle_is_refused_before_it_is_trained(tmp_path: Path) -> None:
