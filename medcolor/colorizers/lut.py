@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-import medcolor
-from medcolor.color_scan import ColorScan, Law, Provenance
-from medcolor.colorizers.painting import paint
+from medcolor.color_scan import ColorScan, Law
+from medcolor.colorizers.painting import paint, recorded
 from medcolor.luts import load_lut, with_strength
 from medcolor.scan import Scan
 from medcolor.voi import Display
@@ -70,15 +69,5 @@ class LutColorizer:
         def color(_: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
             look_up(table, gray, rgb)
 
-        rgb, passed = paint(scan, display, color, progress=progress)
-        provenance = Provenance(
-            colorizer=self.name,
-            law=self.law,
-            window=str(display),
-            options={"strength": self.strength},
-            source_digest=scan.source.digest,
-            seed=seed,
-            passed_through=passed,
-            version=medcolor.__version__,
-        )
-        return ColorScan.of(scan, rgb, provenance)
+        painted = paint(scan, display, color, progress=progress)
+        return recorded(painted, scan, display, self, options={"strength": self.strength}, seed=seed)

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import medcolor
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
-from medcolor.color_scan import ColorScan, Law, Provenance
-from medcolor.colorizers.painting import paint
+from medcolor.color_scan import ColorScan, Law
+from medcolor.colorizers.painting import paint, recorded
 from medcolor.colorizers.tiles import Tile, tiles
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
@@ -212,21 +211,17 @@ class NetworkColorizer:
 
         ni, nj, _ = scan.shape
         together = None if self.at_once == 1 else self.at_once * ni * nj
-        rgb, passed = paint(scan, display, color, progress=progress, block_voxels=together)
-        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade}
-        provenance = Provenance(
-            colorizer=self.name,
-            law=self.law,
-            window=str(display),
-            options=options,
+        painted = paint(scan, display, color, progress=progress, block_voxels=together)
+        return recorded(
+            painted,
+            scan,
+            display,
+            self,
+            options={"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade},
+            seed=seed,
             palette_sha256=palette.sha256,
             weights_sha256=self.bundle.card.weights_sha256,
-            source_digest=scan.source.digest,
-            seed=seed,
-            passed_through=passed,
-            version=medcolor.__version__,
         )
-        return ColorScan.of(scan, rgb, provenance)
 
     def _color(
         self,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import medcolor
+from medcolor.color_scan import ColorScan, Provenance
 from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
 
 if TYPE_CHECKING:
-    from medcolor.colorizers import Progress
+    from medcolor.colorizers import Colorizer, Progress
 
 _BLOCK_VOXELS = 1 << 18  # one slice of 512 x 512: temporaries stay near the cache whatever the volume's size
 
@@ -62,3 +64,31 @@ def paint(
         if progress is not None:
             progress(block.stop, nk)
     return from_slices(rgb), passed_through
+
+
+def recorded(
+    painted: tuple[NDArray[np.uint8], int],
+    scan: Scan,
+    display: Display,
+    by: Colorizer,
+    *,
+    options: Mapping[str, Any],
+    seed: int,
+    palette_sha256: str | None = None,
+    weights_sha256: str | None = None,
+) -> ColorScan:
+    """Put what :func:`paint` returned on the grid of ``scan``, with the record of how it was made."""
+    rgb, passed_through = painted
+    provenance = Provenance(
+        colorizer=by.name,
+        law=by.law,
+        window=str(display),
+        options=options,
+        palette_sha256=palette_sha256,
+        weights_sha256=weights_sha256,
+        source_digest=scan.source.digest,
+        seed=seed,
+        passed_through=passed_through,
+        version=medcolor.__version__,
+    )
+    return ColorScan.of(scan, rgb, provenance)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-import medcolor
 from medcolor.color import apply_color, color_from_posteriors
-from medcolor.color_scan import ColorScan, Law, Provenance
+from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.label_colors import complete_colors
 from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import SliceOf, place
-from medcolor.colorizers.painting import PaintBlock, paint
+from medcolor.colorizers.painting import PaintBlock, paint, recorded
 from medcolor.errors import MedcolorWarning, SettingError
 from medcolor.palettes import Palette, TissueClass, legend, with_cvd
 from medcolor.scan import KAxis, Scan, Severity
@@ -117,26 +116,17 @@ class SegmentationColorizer:
         for finding in placed.findings:
             if finding.severity is not Severity.NOTE:
                 warnings.warn(finding.message, MedcolorWarning, stacklevel=2)
-        rgb, passed = paint(scan, display, self._painter(scan, placed.slice_of), progress=progress)
-        provenance = Provenance(
-            colorizer=self.name,
-            law=self.law,
-            window=str(display),
-            options={
-                "labels_sha256": self.labels_sha256,
-                "soft_edge_mm": float(self.soft_edge),
-                "bleed_mm": float(self.bleed),
-                "strength": float(self.strength),
-                "cvd": self.cvd,
-            },
-            palette_sha256=self.palette.sha256,
-            source_digest=scan.source.digest,
-            seed=seed,
-            passed_through=passed,
-            version=medcolor.__version__,
-        )
+        painted = paint(scan, display, self._painter(scan, placed.slice_of), progress=progress)
+        options = {
+            "labels_sha256": self.labels_sha256,
+            "soft_edge_mm": float(self.soft_edge),
+            "bleed_mm": float(self.bleed),
+            "strength": float(self.strength),
+            "cvd": self.cvd,
+        }
+        colored = recorded(painted, scan, display, self, options=options, seed=seed, palette_sha256=self.palette.sha256)
         audit = tuple(dict.fromkeys([*scan.audit, *self.segmentation.audit, *placed.findings]))
-        return replace(ColorScan.of(scan, rgb, provenance), audit=audit)
+        return replace(colored, audit=audit)
 
     def _painter(self, scan: Scan, slice_of: SliceOf) -> PaintBlock:
         number = np.zeros(1 << 16, np.uint16)  # label -> place in the palette

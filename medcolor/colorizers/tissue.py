@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-import medcolor
 from medcolor import tissue
 from medcolor.color import color_from_posteriors
-from medcolor.color_scan import ColorScan, Law, Provenance
-from medcolor.colorizers.painting import paint
+from medcolor.color_scan import ColorScan, Law
+from medcolor.colorizers.painting import paint, recorded
 from medcolor.errors import ModalityError, PaletteError
 from medcolor.palettes import Palette, load_palette, with_cvd
 from medcolor.scan import MODALITIES, Scan
@@ -81,17 +80,6 @@ class TissueColorizer:
         def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
             color_from_posteriors(gray, model.posteriors(block), ab, strength=self.strength, out=rgb)
 
-        rgb, passed = paint(scan, display, color, progress=progress)
+        painted = paint(scan, display, color, progress=progress)
         options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd}
-        provenance = Provenance(
-            colorizer=self.name,
-            law=self.law,
-            window=str(display),
-            options=options,
-            palette_sha256=palette.sha256,
-            source_digest=scan.source.digest,
-            seed=seed,
-            passed_through=passed,
-            version=medcolor.__version__,
-        )
-        return ColorScan.of(scan, rgb, provenance)
+        return recorded(painted, scan, display, self, options=options, seed=seed, palette_sha256=palette.sha256)
