@@ -164,9 +164,10 @@ class TissueUNet(nn.Module):
         Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
         """
         fold = min(2, self.reduction)
-        context, coarse = (_enlarged(part, self.reduction // fold) for part in (self.context(features), coarse))
+        context = _enlarged(self.context(features), self.reduction // fold)
         h = self.refine(self.look(_folded(x, fold)).add_(context).relu_())
-        coarse = coarse.flatten(2)
+        # to single pixels, not to squares: the estimate would show them
+        coarse = functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
         if self.training:
             planes = torch.cat([_project(h, self.head), _project(h.detach(), self.edge_scale) + coarse], dim=1)
         else:  # the same in one product: nothing learns now

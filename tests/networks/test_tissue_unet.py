@@ -159,3 +159,15 @@ def test_onnx_runtime_gives_the_same_logits_for_every_size(tmp_path: Path) -> No
             expected = network(x)
         np.testing.assert_allclose(logits, expected.logits.numpy(), atol=1e-3)
         np.testing.assert_allclose(log_scale, expected.log_scale.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_the_coarse_estimate_is_enlarged_to_single_pixels_not_to_squares(reduction: int) -> None:
+    network = TissueUNet(3, widths=(4, 8), reduction=reduction, refinement=4).eval()
+    torch.nn.init.zeros_(network.edge_scale.weight)
+    torch.nn.init.zeros_(network.edge_scale.bias)
+    x = torch.rand(1, 1, 32, 32) * 2 - 1
+    with torch.inference_mode():
+        coarse = network.scale(network._context_of(x))
+        expected = torch.nn.functional.interpolate(coarse, scale_factor=reduction, mode="bilinear")
+        torch.testing.assert_close(network(x).log_scale, expected)
