@@ -221,7 +221,7 @@ def _list_folder(folder: Path) -> list[SeriesInfo]:
     from medcolor.io.stack import list_stack
 
     found = _look(folder)
-    listed = list_stack(folder)
+    listed, refused = list_stack(folder), list[ReadError]()
     if listed and not found.beside_pictures:
         return listed
     if found.dicom:
@@ -229,13 +229,21 @@ def _list_folder(folder: Path) -> list[SeriesInfo]:
 
         try:
             listed = listed + list_dicom(folder)
-        except ReadError:
-            if not (listed or found.files):
-                raise
+        except ReadError as error:
+            refused.append(error)
     for path, form in found.files:
-        parts = _list_file(path, form)
+        try:
+            parts = _list_file(path, form)
+        except ReadError as error:
+            refused.append(error)
+            continue
         name = path.relative_to(folder).as_posix()
         listed += [replace(info, key=name if len(parts) == 1 else f"{name}{info.key}") for info in parts]
+    if refused and not listed:
+        raise refused[0]
+    if refused:
+        what = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
+        warnings.warn(f"{folder}: {what} left out; the first: {refused[0]}", MedcolorWarning, stacklevel=3)
     return listed
 
 

@@ -73,6 +73,19 @@ def test_a_file_that_may_not_be_read_is_a_typed_error(look: Callable[[Path], Any
             os.seteuid(0)
 
 
+def test_a_damaged_volume_hides_no_other_and_is_named(tmp_path: Path) -> None:
+    whole = volume(tmp_path / "a.nii", 3)
+    (tmp_path / "b.nii").write_bytes(whole.read_bytes()[:400])
+    with pytest.warns(MedcolorWarning, match=r"1 file was left out; the first: .*b\.nii.*Truncated"):
+        (only,) = list_series(tmp_path)
+    assert only.key == "a.nii"
+    with pytest.warns(MedcolorWarning, match=r"b\.nii"):
+        assert read(tmp_path, modality="CT").voxels.min() == 3
+    whole.unlink()
+    with pytest.raises(ReadError, match=r"b\.nii"):
+        list_series(tmp_path)
+
+
 def test_more_than_9999_slices_stay_in_their_order(tmp_path: Path) -> None:
     from PIL import Image
 
