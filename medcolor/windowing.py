@@ -6,6 +6,7 @@ The display gray is the reference of the colour law: whatever colour does, this 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,10 @@ def named_window(name: str, family: str | None) -> Window:
 def percentile_window(scan: Scan, low: float, high: float, *, name: str) -> Window:
     """Window between two percentiles of the voxels that are image (not padding, not the darkest background)."""
     values = to_slices(scan.voxels).reshape(-1) if scan.padding is None else scan.voxels[~np.asarray(scan.padding)]
-    values = values[:: max(1, values.size // _SAMPLE)]
+    stride = max(1, values.size // _SAMPLE)
+    while gcd(stride, scan.shape[0]) > 1:  # a stride that divides a row would see the same columns again and again
+        stride += 1
+    values = values[::stride]
     values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     foreground = values[values > values.min()] if values.size else values
     if foreground.size == 0:

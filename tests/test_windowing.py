@@ -13,7 +13,7 @@ from medcolor.errors import SettingError, UnknownColorizerError
 from medcolor.geometry import Geometry, Space
 from medcolor.scan import GRAY_LEVEL, Scan
 from medcolor.voi import VoiLut, Window, WindowFunction
-from medcolor.windowing import default_display, display_gray, inverse_table, named_window
+from medcolor.windowing import default_display, display_gray, inverse_table, named_window, percentile_window
 
 
 def scan_of(values: np.ndarray, **fields: object) -> Scan:
@@ -92,6 +92,13 @@ def test_default_display_is_the_files_wish_then_the_modalitys_habit(fields: dict
 def test_a_constant_image_still_gets_a_window(values: np.ndarray) -> None:
     scan = scan_of(values.astype(np.float32), modality="MR")
     assert display_gray(scan).dtype == np.uint8
+
+
+def test_percentiles_of_a_large_volume_see_every_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medcolor.windowing._SAMPLE", 1000)
+    values = np.zeros((64, 100, 5), np.float32) + np.arange(64, dtype=np.float32)[:, None, None]
+    window = percentile_window(scan_of(values, modality="MR"), 0, 100, name="all")
+    assert window.bounds == pytest.approx((1, 63))
 
 
 def test_an_unknown_window_name_lists_those_that_exist() -> None:
