@@ -41,6 +41,8 @@ class BundleCard:
     description, version : str
     metadata : Mapping
         The whole of ``metadata.json``.
+    default : bool
+        Whether ``load_colorizer("auto")`` takes it for its family: on test patients it was better than physics.
     """
 
     name: str
@@ -51,11 +53,24 @@ class BundleCard:
     description: str
     version: str
     metadata: Mapping[str, Any]
+    default: bool = False
 
 
 def is_complete(folder: Path) -> bool:
     """Whether a folder has every file of a bundle."""
     return all((folder / name).is_file() for name in FILES)
+
+
+def claims(folder: Path) -> tuple[str, bool] | None:
+    """Return the family a folder says it is for, and whether as the default; None where it does not say.
+
+    Nothing else is checked: the folder may lack files.
+    """
+    try:
+        ours = json.loads((folder / METADATA).read_text(encoding="utf-8"))["medcolor"]
+        return str(ours["family"]), ours.get("default", False) is not False
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def read_card(folder: Path) -> BundleCard:
@@ -75,11 +90,14 @@ def read_card(folder: Path) -> BundleCard:
         ours = metadata["medcolor"]
         family, classes, digest = str(ours["family"]), tuple(ours["classes"]), str(ours["weights_sha256"])
         description, version = str(metadata["description"]), str(metadata["version"])
+        default = ours.get("default", False)
     except (ValueError, TypeError, KeyError) as error:
         raise BundleError(
             f'{path}: expected JSON with "description", "version" and "medcolor": '
             f'{{"family", "classes", "weights_sha256"}}; {type(error).__name__}: {error}.'
         ) from error
+    if not isinstance(default, bool):
+        raise BundleError(f'{path}: "medcolor": {{"default"}} is true or false, got {json.dumps(default)}.')
     if family not in MODALITIES:
         raise BundleError(f'{path}: family "{family}" is none of {", ".join(MODALITIES)}.')
     if classes != (expected := load_palette(family).names):
@@ -88,7 +106,15 @@ def read_card(folder: Path) -> BundleCard:
             "The bundle was made for another version of medcolor."
         )
     return BundleCard(
-        folder.resolve().name, folder, family, classes, digest, description, version, MappingProxyType(metadata)
+        folder.resolve().name,
+        folder,
+        family,
+        classes,
+        digest,
+        description,
+        version,
+        MappingProxyType(metadata),
+        default,
     )
 
 
@@ -123,6 +149,7 @@ __all__ = [
     "METADATA",
     "WEIGHTS",
     "BundleCard",
+    "claims",
     "is_complete",
     "read_card",
     "read_weights",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medcolor.bundle_files import CONFIG, WEIGHTS, BundleCard, is_complete, read_card, read_weights
+from medcolor.bundle_files import CONFIG, FILES, WEIGHTS, BundleCard, claims, is_complete, read_card, read_weights
 from medcolor.bundle_writing import describe_bundle, write_bundle
 from medcolor.errors import BundleError
 from medcolor.resources import config_dir
@@ -46,6 +46,33 @@ class Bundle:
 def bundle_names() -> list[str]:
     """Return the complete bundles of ``configs/``, sorted."""
     return sorted(folder.name for folder in config_dir().iterdir() if is_complete(folder))
+
+
+def default_bundle(family: str) -> BundleCard | None:
+    """Return the bundle of ``configs/`` that is the default of a modality family, None where there is none.
+
+    Raises
+    ------
+    BundleError
+        The default lacks files or contradicts itself, there are two, or a folder with files of a bundle does not say
+        what it is for: nobody should get another colorizer because a file was damaged.
+    """
+    found = []
+    for folder in sorted(config_dir().iterdir()):
+        if any((folder / name).is_file() for name in FILES) and claims(folder) in {None, (family, True)}:
+            card = read_card(folder)
+            if card.family == family and card.default:
+                found.append(card)
+    if len(found) > 1:
+        names = ", ".join(card.name for card in found)
+        raise BundleError(f"{config_dir()}: {names} all say that they are the default of {family}; one can be.")
+    return found[0] if found else None
+
+
+def bundles_of(family: str) -> list[BundleCard]:
+    """Return the complete bundles of ``configs/`` for a modality family, the default first, then by name."""
+    cards = [read_card(config_dir() / name) for name in bundle_names()]
+    return sorted((card for card in cards if card.family == family), key=lambda card: (not card.default, card.name))
 
 
 def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
@@ -155,6 +182,8 @@ __all__ = [
     "assemble",
     "bundle_names",
     "bundle_root",
+    "bundles_of",
+    "default_bundle",
     "describe_bundle",
     "find_bundle",
     "load_bundle",

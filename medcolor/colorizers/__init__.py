@@ -81,6 +81,9 @@ def list_colorizers() -> list[ColorizerInfo]:
     from medcolor.bundles import bundle_names, find_bundle, read_card
     from medcolor.luts import list_luts
 
+    auto = ColorizerInfo(
+        "auto", Law.LIGHTNESS, MODALITIES, "the trained bundle that is its modality's default, else physics; says which"
+    )
     physics = ColorizerInfo(
         "physics", Law.LIGHTNESS, MODALITIES, "tissue posteriors from units and intensity models, coloured by a palette"
     )
@@ -97,7 +100,7 @@ def list_colorizers() -> list[ColorizerInfo]:
     ]
     cards = [read_card(find_bundle(name)) for name in bundle_names()]
     trained = [ColorizerInfo(card.name, Law.LIGHTNESS, (card.family,), card.description) for card in cards]
-    return [physics, *trained, segmentation, *luts]
+    return [auto, physics, *trained, segmentation, *luts]
 
 
 def load_colorizer(
@@ -117,8 +120,9 @@ def load_colorizer(
     Parameters
     ----------
     spec : str
-        ``"physics"``, ``"lut:NAME"``, or ``"seg:PATH"`` with a label map or DICOM SEG; the name of a trained bundle,
-        or with ``trust`` the path of a bundle's folder.
+        ``"auto"``, which chooses for each scan (:class:`~medcolor.colorizers.auto.AutoColorizer`); ``"physics"``,
+        ``"lut:NAME"``, or ``"seg:PATH"`` with a label map or DICOM SEG; the name of a trained bundle, or with
+        ``trust`` the path of a bundle's folder.
     palette : str, optional
         Style of the modality's palette, or the path of a personal YAML; default ``"anatomical"``.
         Tables have none. For a segmentation: a table with the names and colours of its labels.
@@ -130,7 +134,8 @@ def load_colorizer(
     soft_edge, bleed : float, optional
         Of a segmentation, in mm; see :class:`~medcolor.colorizers.segmentation.SegmentationColorizer`.
     fade : float, optional
-        Of a trained bundle; see :class:`~medcolor.colorizers.network.NetworkColorizer`.
+        Of a trained bundle; see :class:`~medcolor.colorizers.network.NetworkColorizer`. With ``"auto"`` it applies to
+        the scans that a bundle colours.
     device : str, optional
         Where a trained bundle computes: "auto", "cpu", "cuda"; all others know only the CPU.
     trust : bool
@@ -152,13 +157,19 @@ def load_colorizer(
     kind, _, name = spec.partition(":")
     if kind != "seg" and (soft_edge is not None or bleed is not None):
         raise SettingError(f"{spec} has no labels: soft_edge and bleed are options of seg:PATH.")
-    trained = kind not in {"physics", "lut", "seg"} and _is_bundle(spec)
+    trained = kind not in {"auto", "physics", "lut", "seg"} and _is_bundle(spec)
     if kind in {"physics", "lut", "seg"}:
         if fade is not None:
             raise SettingError(f"{spec} is not trained: fade is an option of trained bundles.")
         if device not in {None, "auto", "cpu"}:
             raise SettingError(f"{spec} is not trained: it computes on the CPU. Use device auto or cpu.")
     match kind, name:
+        case "auto", "":
+            from medcolor.colorizers.auto import AutoColorizer
+
+            return AutoColorizer(
+                palette or "anatomical", float(strength), cvd, 0.0 if fade is None else float(fade), device or "auto"
+            )
         case "physics", "":
             from medcolor.colorizers.tissue import TissueColorizer
 

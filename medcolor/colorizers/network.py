@@ -142,7 +142,7 @@ class NetworkColorizer:
                 f"strength and fade must lie between 0 and 1 and batch be at least 1; "
                 f"got {self.strength:g}, {self.fade:g} and {self.batch}."
             )
-        device = _device(self.device)
+        device = find_device(self.device)
         network = self.bundle.network
         network = network.folded() if hasattr(network, "folded") else network
         put = object.__setattr__
@@ -293,7 +293,14 @@ def faded(error: torch.Tensor, fade: float) -> torch.Tensor:
     return 1 - fade * error / (error + HALF_CONFIDENCE)
 
 
-def _device(wanted: str) -> torch.device:
+def find_device(wanted: str) -> torch.device:
+    """Return the device of a name; "auto" is the GPU where there is one.
+
+    Raises
+    ------
+    SettingError
+        This computer does not have it.
+    """
     import torch
 
     there = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
@@ -342,6 +349,7 @@ __all__ = [
     "NetworkColorizer",
     "Prediction",
     "faded",
+    "find_device",
     "mean_ab",
     "network_input",
     "scans_in",

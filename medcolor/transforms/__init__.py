@@ -69,7 +69,7 @@ class ColorizeScand(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        colorizer: str = "physics",
+        colorizer: str = "auto",
         *,
         window: Display | str | None = None,
         allow_missing_keys: bool = False,

@@ -284,13 +284,12 @@ def test_a_folder_is_loaded_only_when_it_is_trusted(folder: Path) -> None:
 def test_the_registry_lists_complete_bundles_and_loads_them_by_name(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert {info.name for info in list_colorizers() if ":" not in info.name} == {"physics"}, "none is shipped yet"
     random_bundle(tmp_path / "mr_complete", family="MR")
     for missing in ("metadata.json", "model.safetensors"):
         random_bundle(tmp_path / f"without_{missing}")
         (tmp_path / f"without_{missing}" / missing).unlink()
     monkeypatch.setattr("medcolor.bundles.config_dir", lambda: tmp_path)
-    trained = [info for info in list_colorizers() if info.name != "physics" and ":" not in info.name]
+    trained = [info for info in list_colorizers() if info.name not in {"auto", "physics"} and ":" not in info.name]
     assert [(info.name, info.law, info.modalities) for info in trained] == [("mr_complete", Law.LIGHTNESS, ("MR",))]
     assert load_colorizer("mr_complete")(phantom_scan("MR")).provenance.colorizer == "mr_complete"
     with pytest.raises(UnknownColorizerError, match="mr_complete"):

@@ -29,7 +29,7 @@ def test_a_compose_gives_the_same_colour_as_the_library(folder: Path) -> None:
     steps = [ReadScand("image"), ColorizeScand("image", palette="contrast"), ScanToTensord("image")]
     tensor = Compose(steps)({"image": folder})["image"]
     scan = read(folder)
-    expected = load_colorizer("physics", palette="contrast")(scan)
+    expected = load_colorizer("auto", palette="contrast")(scan)
     assert tensor.shape == (3, 48, 40, 3)
     np.testing.assert_array_equal(tensor.numpy().astype(np.uint8), np.moveaxis(expected.rgb, -1, 0))
     np.testing.assert_array_equal(tensor.affine.numpy(), scan.geometry.affine)
