@@ -126,15 +126,27 @@ def read_weights(card: BundleCard) -> dict[str, Any]:
     BundleError
         Another hash, or not a safetensors file (a renamed pickle is never opened as one).
     """
+    return read_tensors(card.folder / WEIGHTS, card.weights_sha256)
+
+
+def read_tensors(path: Path, sha256: str) -> dict[str, Any]:
+    """Return the tensors of a safetensors file, once its hash is the one expected.
+
+    Raises
+    ------
+    BundleError
+        No such file, another hash, or not a safetensors file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path = card.folder / WEIGHTS
+    if not path.is_file():
+        raise BundleError(f"{path} is missing. Get the whole folder.")
     content = path.read_bytes()
-    if (digest := hashlib.sha256(content).hexdigest()) != card.weights_sha256:
+    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise BundleError(
-            f"{path}: sha256 is {digest}, the metadata says {card.weights_sha256}. The file is damaged or was "
-            "replaced; get the bundle again."
+            f"{path}: sha256 is {digest}, the metadata says {sha256}. The file is damaged or was replaced; get the "
+            "bundle again."
         )
     try:
         tensors: dict[str, Any] = load(content)
@@ -152,5 +164,6 @@ __all__ = [
     "claims",
     "is_complete",
     "read_card",
+    "read_tensors",
     "read_weights",
 ]
