@@ -18,6 +18,7 @@ from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import Display
 
 if TYPE_CHECKING:
+    from medcolor.colorizers.painting import Stream
     from medcolor.palettes import Palette
     from medcolor.report.legend import Legend
 
@@ -59,6 +60,10 @@ class Colorizer(Protocol):
         progress: Progress | None = None,
     ) -> ColorScan:
         """Colour ``scan`` as displayed with ``window`` (None: as its file asks, else the modality's default)."""
+        ...
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield (range of slices, RGB (n, nj, ni, 3)) of the same colours, block by block, keeping none."""
         ...
 
 
@@ -114,6 +119,7 @@ def load_colorizer(
     fade: float | None = None,
     device: str | None = None,
     trust: bool = False,
+    onnx: str | Path | None = None,
 ) -> Colorizer:
     """Build a colorizer.
 
@@ -140,6 +146,9 @@ def load_colorizer(
         Where a trained bundle computes: "auto", "cpu", "cuda"; all others know only the CPU.
     trust : bool
         A bundle is code: the one in this folder may run on this computer.
+    onnx : str or Path, optional
+        Of a trained bundle: the file that ``medcolor export onnx`` made from it. ONNX Runtime then computes the
+        network.
 
     Raises
     ------
@@ -163,6 +172,8 @@ def load_colorizer(
             raise SettingError(f"{spec} is not trained: fade is an option of trained bundles.")
         if device not in {None, "auto", "cpu"}:
             raise SettingError(f"{spec} is not trained: it computes on the CPU. Use device auto or cpu.")
+    if onnx is not None and kind in {"auto", "physics", "lut", "seg"}:
+        raise SettingError(f"{spec} is no trained bundle: onnx names the file that was exported from one.")
     match kind, name:
         case "auto", "":
             from medcolor.colorizers.auto import AutoColorizer
@@ -204,6 +215,7 @@ def load_colorizer(
                 cvd=cvd,
                 fade=0.0 if fade is None else float(fade),
                 device=device or "auto",
+                onnx=onnx,
             )
         case _:
             names = [info.name for info in list_colorizers()]

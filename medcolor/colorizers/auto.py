@@ -19,6 +19,7 @@ from medcolor.voi import Display
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer, Progress
+    from medcolor.colorizers.painting import Stream
     from medcolor.report.legend import Legend
 
 
@@ -143,6 +144,10 @@ class AutoColorizer:
             As :meth:`choose`.
         """
         return self.choose(scan).colorizer(scan, window=window, seed=seed, progress=progress)
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        return self.choose(scan).colorizer.stream(scan, window=window)
 
 
 def choice_for(colorizer: Colorizer, scan: Scan) -> Choice:

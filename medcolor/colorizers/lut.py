@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.color_scan import ColorScan, Law
-from medcolor.colorizers.painting import paint, recorded
+from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.luts import load_lut, with_strength
 from medcolor.scan import Scan
 from medcolor.voi import Display
@@ -64,10 +64,17 @@ class LutColorizer:
     ) -> ColorScan:
         """Colour a scan of any modality."""
         display = resolve_display(scan, window)
+        painted = paint(scan, display, self._painter(), progress=progress)
+        return recorded(painted, scan, display, self, options={"strength": self.strength}, seed=seed)
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        return stream(scan, resolve_display(scan, window), self._painter())
+
+    def _painter(self) -> PaintBlock:
         table = self.table
 
         def color(_: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
             look_up(table, gray, rgb)
 
-        painted = paint(scan, display, color, progress=progress)
-        return recorded(painted, scan, display, self, options={"strength": self.strength}, seed=seed)
+        return color

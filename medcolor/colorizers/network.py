@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
-from medcolor.colorizers.painting import paint, recorded
+from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.colorizers.tiles import Tile, tiles
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
@@ -115,11 +115,16 @@ class NetworkColorizer:
         "auto" is "cuda" where there is one, else "cpu"; what was chosen is in ``torch_device``.
     batch : int
         Slices at a time on a GPU.
+    onnx : str, Path or None
+        File made from this bundle by ``medcolor export onnx``: ONNX Runtime computes the network, on the CPU.
 
     Raises
     ------
-    ValueError
-        ``strength``, ``fade`` or ``batch`` out of range, or a device this computer does not have.
+    SettingError
+        ``strength``, ``fade`` or ``batch`` out of range, a device this computer does not have, ``onnx`` on a GPU or
+        without ONNX Runtime.
+    BundleError
+        The ONNX file is missing, damaged, or from other weights.
     """
 
     bundle: Bundle
@@ -129,6 +134,7 @@ class NetworkColorizer:
     fade: float = 0.0
     device: str = "auto"
     batch: int = 8
+    onnx: str | Path | None = None
     name: str = field(init=False)
     law: Law = field(default=Law.LIGHTNESS, init=False)
     torch_device: torch.device = field(init=False)
@@ -143,10 +149,19 @@ class NetworkColorizer:
                 f"got {self.strength:g}, {self.fade:g} and {self.batch}."
             )
         device = find_device(self.device)
-        network = self.bundle.network
-        network = network.folded() if hasattr(network, "folded") else network
         put = object.__setattr__
         put(self, "name", self.bundle.card.name)
+        if self.onnx is not None:
+            from medcolor.onnx_files import open_onnx
+
+            if self.device not in {"auto", "cpu"}:
+                raise SettingError(f'An ONNX file is computed on the CPU here; device "{self.device}" is for bundles.')
+            threads = torch.get_num_threads()
+            put(self, "torch_device", torch.device("cpu"))
+            put(self, "network", open_onnx(self.onnx, weights_sha256=self.bundle.card.weights_sha256, threads=threads))
+            return
+        network = self.bundle.network
+        network = network.folded() if hasattr(network, "folded") else network
         put(self, "torch_device", device)
         put(self, "network", network.to(device).to(memory_format=torch.channels_last))
 
@@ -200,28 +215,39 @@ class NetworkColorizer:
         ModalityError
             The scan is of another family, or of none.
         """
-        palette = self.palette_for(scan)
-        display = resolve_display(scan, window)
-        prediction = self.predict(scan)
-        ab = palette.ab
-
-        def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
-            for tile, posteriors, error in prediction.tensors(block):
-                self._color(gray[tile.kept], posteriors, error, ab, rgb[tile.kept])
-
-        ni, nj, _ = scan.shape
-        together = None if self.at_once == 1 else self.at_once * ni * nj
-        painted = paint(scan, display, color, progress=progress, block_voxels=together)
+        palette, display = self.palette_for(scan), resolve_display(scan, window)
+        painter, together = self._painter(scan, palette), self._together(scan)
+        painted = paint(scan, display, painter, progress=progress, block_voxels=together)
+        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade}
         return recorded(
             painted,
             scan,
             display,
             self,
-            options={"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade},
+            options=options if self.onnx is None else options | {"onnx_sha256": self.network.sha256},
             seed=seed,
             palette_sha256=palette.sha256,
             weights_sha256=self.bundle.card.weights_sha256,
         )
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        display, painter = resolve_display(scan, window), self._painter(scan, self.palette_for(scan))
+        return stream(scan, display, painter, block_voxels=self._together(scan))
+
+    def _painter(self, scan: Scan, palette: Palette) -> PaintBlock:
+        prediction, ab = self.predict(scan), palette.ab
+
+        def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
+            for tile, posteriors, error in prediction.tensors(block):
+                self._color(gray[tile.kept], posteriors, error, ab, rgb[tile.kept])
+
+        return color
+
+    def _together(self, scan: Scan) -> int | None:
+        """Return the voxels of a block where slices are computed together."""
+        ni, nj, _ = scan.shape
+        return None if self.at_once == 1 else self.at_once * ni * nj
 
     def _color(
         self,

@@ -21,6 +21,8 @@ _BLOCK_VOXELS = 1 << 18  # one slice of 512 x 512: temporaries stay near the cac
 
 PaintBlock = Callable[[slice, NDArray[np.uint8], NDArray[np.uint8]], None]
 """(range of slices, display gray (n, nj, ni), RGB to fill (n, nj, ni, 3))."""
+Stream = Iterator[tuple[slice, NDArray[np.uint8]]]
+"""(range of slices, its RGB (n, nj, ni, 3)), in order."""
 
 
 def blocks(n_slices: int, slice_voxels: int, block_voxels: int | None = None) -> Iterator[slice]:
@@ -28,6 +30,27 @@ def blocks(n_slices: int, slice_voxels: int, block_voxels: int | None = None) ->
     step = max(1, (block_voxels or _BLOCK_VOXELS) // max(1, slice_voxels))
     for start in range(0, n_slices, step):
         yield slice(start, min(start + step, n_slices))
+
+
+def stream(scan: Scan, display: Display, paint_block: PaintBlock, *, block_voxels: int | None = None) -> Stream:
+    """Colour a scan block by block and keep nothing: memory does not grow with the number of slices.
+
+    Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them. ``block_voxels`` is the
+    size of a block where the usual one is too small, as on a GPU.
+
+    Yields
+    ------
+    block : slice
+        Range of slices.
+    rgb : ndarray of uint8, (n, nj, ni, 3)
+        A new array each time.
+    """
+    ni, nj, nk = scan.shape
+    gray_of = grayscale(scan, display)
+    for block in blocks(nk, ni * nj, block_voxels):
+        rgb = np.empty((block.stop - block.start, nj, ni, 3), dtype=np.uint8)
+        _paint(scan, block, gray_of, paint_block, rgb)
+        yield block, rgb
 
 
 def paint(
@@ -38,10 +61,7 @@ def paint(
     progress: Progress | None = None,
     block_voxels: int | None = None,
 ) -> tuple[NDArray[np.uint8], int]:
-    """Colour a scan block by block.
-
-    Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them. ``block_voxels`` is the
-    size of a block where the usual one is too small, as on a GPU.
+    """Colour a whole scan as :func:`stream` does, into one array.
 
     Returns
     -------
@@ -52,18 +72,30 @@ def paint(
     ni, nj, nk = scan.shape
     rgb = np.empty((nk, nj, ni, 3), dtype=np.uint8)
     gray_of = grayscale(scan, display)
-    colored = None if scan.colored is None else to_slices(scan.colored)
-    source = None if scan.rgb is None else to_slices(scan.rgb)
     passed_through = 0
     for block in blocks(nk, ni * nj, block_voxels):
-        paint_block(block, gray_of(block), rgb[block])
-        if colored is not None and source is not None and colored[block].any():
-            mask = colored[block]
-            rgb[block][mask] = source[block][mask]
-            passed_through += int(np.count_nonzero(mask))
+        passed_through += _paint(scan, block, gray_of, paint_block, rgb[block])
         if progress is not None:
             progress(block.stop, nk)
     return from_slices(rgb), passed_through
+
+
+def _paint(
+    scan: Scan,
+    block: slice,
+    gray_of: Callable[[slice], NDArray[np.uint8]],
+    paint_block: PaintBlock,
+    rgb: NDArray[np.uint8],
+) -> int:
+    """Fill ``rgb`` with the colours of a block; return how many voxels kept their source colour."""
+    paint_block(block, gray_of(block), rgb)
+    if scan.colored is None or scan.rgb is None:
+        return 0
+    mask = to_slices(scan.colored)[block]
+    if not mask.any():
+        return 0
+    rgb[mask] = to_slices(scan.rgb)[block][mask]
+    return int(np.count_nonzero(mask))
 
 
 def recorded(

@@ -15,8 +15,8 @@ from medcolor.color import apply_color, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.label_colors import complete_colors
 from medcolor.colorizers.label_edges import SoftEdges, bled
-from medcolor.colorizers.label_grid import SliceOf, place
-from medcolor.colorizers.painting import PaintBlock, paint, recorded
+from medcolor.colorizers.label_grid import Placed, SliceOf, place
+from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.errors import MedcolorWarning, SettingError
 from medcolor.palettes import Palette, TissueClass, legend, with_cvd
 from medcolor.scan import KAxis, Scan, Severity
@@ -112,10 +112,7 @@ class SegmentationColorizer:
             The labels were resampled.
         """
         display = resolve_display(scan, window)
-        placed = place(self.segmentation, scan)
-        for finding in placed.findings:
-            if finding.severity is not Severity.NOTE:
-                warnings.warn(finding.message, MedcolorWarning, stacklevel=2)
+        placed = self._placed(scan)
         painted = paint(scan, display, self._painter(scan, placed.slice_of), progress=progress)
         options = {
             "labels_sha256": self.labels_sha256,
@@ -127,6 +124,17 @@ class SegmentationColorizer:
         colored = recorded(painted, scan, display, self, options=options, seed=seed, palette_sha256=self.palette.sha256)
         audit = tuple(dict.fromkeys([*scan.audit, *self.segmentation.audit, *placed.findings]))
         return replace(colored, audit=audit)
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        return stream(scan, resolve_display(scan, window), self._painter(scan, self._placed(scan).slice_of))
+
+    def _placed(self, scan: Scan) -> Placed:
+        placed = place(self.segmentation, scan)
+        for finding in placed.findings:
+            if finding.severity is not Severity.NOTE:
+                warnings.warn(finding.message, MedcolorWarning, stacklevel=3)
+        return placed
 
     def _painter(self, scan: Scan, slice_of: SliceOf) -> PaintBlock:
         number = np.zeros(1 << 16, np.uint16)  # label -> place in the palette

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medcolor import tissue
 from medcolor.color import color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
-from medcolor.colorizers.painting import paint, recorded
+from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.errors import ModalityError, PaletteError
 from medcolor.palettes import Palette, load_palette, with_cvd
 from medcolor.scan import MODALITIES, Scan
@@ -70,8 +70,16 @@ class TissueColorizer:
         ModalityError
             The modality is unknown, or its units are not those the model needs.
         """
-        palette = self.palette_for(scan)
-        display = resolve_display(scan, window)
+        palette, display = self.palette_for(scan), resolve_display(scan, window)
+        painted = paint(scan, display, self._painter(scan, palette), progress=progress)
+        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd}
+        return recorded(painted, scan, display, self, options=options, seed=seed, palette_sha256=palette.sha256)
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        return stream(scan, resolve_display(scan, window), self._painter(scan, self.palette_for(scan)))
+
+    def _painter(self, scan: Scan, palette: Palette) -> PaintBlock:
         model = tissue.fit(scan)
         if model.classes != palette.names:
             raise PaletteError(f"The palette's classes {palette.names} are not the model's {model.classes}.")
@@ -80,6 +88,4 @@ class TissueColorizer:
         def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
             color_from_posteriors(gray, model.posteriors(block), ab, strength=self.strength, out=rgb)
 
-        painted = paint(scan, display, color, progress=progress)
-        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd}
-        return recorded(painted, scan, display, self, options=options, seed=seed, palette_sha256=palette.sha256)
+        return color

@@ -1,0 +1,71 @@
+"""Streaming: the colours of the call, block by block, with none kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bundle_examples import random_bundle
+from label_scenes import blobs
+
+from medcolor import phantom
+from medcolor.colorizers import Colorizer, load_colorizer
+from medcolor.colorizers.segmentation import SegmentationColorizer
+from medcolor.errors import ModalityError
+from medcolor.geometry import Geometry, Space
+from medcolor.scan import Scan, to_slices
+
+SCAN = phantom.scan("CT", shape=(80, 64, 7))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def trained(folder: Path) -> Colorizer:
+    return load_colorizer(str(random_bundle(folder / "ct_random").folder), trust=True)
+
+
+KINDS: dict[str, Callable[[Path], Colorizer]] = {
+    "physics": lambda _: load_colorizer("physics"),
+    "auto": lambda _: load_colorizer("auto"),
+    "table": lambda _: load_colorizer("lut:hot_iron"),
+    "labels": lambda _: SegmentationColorizer(blobs(SCAN.geometry)),
+    "network": trained,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("window", [None, "bone"])
+def test_a_stream_gives_the_bytes_of_the_call_in_order(
+    kind: str, window: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colorizer = KINDS[kind](tmp_path)
+    whole = to_slices(colorizer(SCAN, window=window).rgb)
+    monkeypatch.setattr("medcolor.colorizers.painting._BLOCK_VOXELS", 2 * 80 * 64)
+    stop = 0
+    for block, rgb in colorizer.stream(SCAN, window=window):
+        assert block.start == stop, "without gap or overlap"
+        np.testing.assert_array_equal(rgb, whole[block])
+        assert rgb.flags.writeable, "nobody else holds it"
+        stop = block.stop
+    assert stop == SCAN.shape[2]
+
+
+def test_what_was_colour_already_passes_through_a_stream(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 16, 3, 3), dtype=np.uint8)
+    rgb[10:] = rgb[10:, ..., :1]
+    colored = (rgb != rgb[..., :1]).any(axis=-1)
+    geometry = Geometry.from_spacing((20, 16, 3), (1, 1, 1), Space.PIXEL)
+    scan = Scan(rgb[..., 1].copy(), geometry, modality="US", units="gray level", rgb=rgb, colored=colored)
+    out = np.concatenate([part for _, part in load_colorizer("physics").stream(scan)])
+    np.testing.assert_array_equal(out[to_slices(colored)], to_slices(rgb)[to_slices(colored)])
+
+
+def test_a_refusal_comes_before_the_first_block_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ModalityError):
+        trained(tmp_path).stream(phantom.scan("MR"))
