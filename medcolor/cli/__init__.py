@@ -23,6 +23,7 @@ def build_app() -> App:
     from cyclopts import App
 
     from medcolor.cli.colorize import colorize
+    from medcolor.cli.export import export_app
     from medcolor.cli.restore import restore
     from medcolor.cli.show import colorizers, demo, info, palettes
     from medcolor.cli.train import train
@@ -42,6 +43,7 @@ def build_app() -> App:
     )
     for command in (colorize, info, restore, palettes, colorizers, demo, train):
         app.command(command)
+    app.command(export_app())
     return app
 
 

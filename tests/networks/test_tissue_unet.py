@@ -144,7 +144,7 @@ def test_one_exported_graph_serves_every_size() -> None:
 @pytest.mark.filterwarnings("ignore")  # of the exporter's own making
 def test_onnx_runtime_gives_the_same_logits_for_every_size(tmp_path: Path) -> None:
     if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
-        pytest.skip('needs pip install "medcolor[export]"')
+        pytest.skip('needs pip install "medcolor[onnx]"')
     import onnxruntime
 
     network = randomized(TissueUNet(4, **TINY)).folded()

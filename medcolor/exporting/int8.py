@@ -1,0 +1,92 @@
+"""Eight bits instead of 32 in the convolutions, with ranges learned from scans of training patients."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.onnx_files import INPUT, require
+
+if TYPE_CHECKING:
+    from medcolor.networks.normalization import Normalization
+    from medcolor.training.datasets import Case
+
+SLICES = 32
+_SIDE = 512  # pixels of the middle of a slice that are looked at
+
+
+def calibration_slices(
+    cases: Iterable[Case], normalization: Normalization, *, count: int = SLICES
+) -> list[NDArray[np.float32]]:
+    """Return network inputs, (1, 1, nj, ni), from slices of training patients, spread evenly over the cases.
+
+    A case gives another one of its slices each time, so that all heights of the body are among them.
+    """
+    from medcolor.colorizers.network import network_input
+
+    train = [case for case in cases if case.split == "train"]
+    chosen = dict.fromkeys(np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int).tolist())
+    each = max(1, count // max(1, len(chosen)))
+    out = []
+    for n in chosen:
+        scan = train[n].load().scan
+        fitted, depth = normalization.fit(scan), scan.shape[2]
+        for m in range(each):
+            k = int((n * 0.618 + m / each) % 1 * depth)
+            values, _ = network_input(scan, fitted, slice(k, k + 1))
+            out.append(np.ascontiguousarray(_middle(values))[:, None])
+    return out
+
+
+def _middle(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    top, left = (max(0, (length - _SIDE) // 2) for length in values.shape[1:])
+    return values[:, top : top + _SIDE, left : left + _SIDE]
+
+
+def quantized(model: Any, inputs: Iterable[NDArray[np.float32]]) -> Any:
+    """Return the model (``onnx.ModelProto``) with 8-bit convolutions: weights by channel, activations by range.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    inputs : iterable of ndarray of float32, (1, C, nj, ni)
+        What the network sees of training patients; their ranges are those that 8 bits will cover.
+    """
+    require("onnx", "onnxruntime")
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Inputs(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            self._rest = iter(inputs)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            values = next(self._rest, None)
+            return None if values is None else {INPUT: values}
+
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the quantizer's own making
+        plain, prepared, out = (Path(scratch) / name for name in ("plain.onnx", "prepared.onnx", "int8.onnx"))
+        onnx.save(model, plain)
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # sizes are free: nothing to infer
+        quantize_static(
+            prepared,
+            out,
+            Inputs(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(out)
+
+
+__all__ = ["SLICES", "calibration_slices", "quantized"]
