@@ -99,7 +99,7 @@ class Parity:
 
     def __str__(self) -> str:
         return (
-            f"CIEDE2000 {self.error:.4f} in the mean, {self.largest:.2f} at most; {self.share('changed'):.3%} of body "
+            f"CIEDE2000 {self.error:.2g} in the mean, {self.largest:.2g} at most; {self.share('changed'):.3%} of body "
             f"pixels differ, {self.share('visible'):.3%} by more than 1; {self.broken} break the colour law "
             f"({len(self._patients)} test patients, {self.slices} slices)"
         )
