@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 SIDE = 96
 CLASSES = ("CT", "MR", "PT", "NM", "US", "XR", "MG", "other")
@@ -26,9 +26,9 @@ def thumbnail(slices: Tensor) -> Tensor:
     """
     x, size = slices[:, None], slices.shape[-2:]
     if max(size) > SIDE:
-        x = F.adaptive_avg_pool2d(x, (min(SIDE, size[0]), min(SIDE, size[1])))
+        x = functional.adaptive_avg_pool2d(x, (min(SIDE, size[0]), min(SIDE, size[1])))
     if min(size) < SIDE:
-        x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", align_corners=False)
+        x = functional.interpolate(x, (SIDE, SIDE), mode="bilinear", align_corners=False)
     return x[:, 0]
 
 
