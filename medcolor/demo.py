@@ -99,7 +99,7 @@ SAMPLES = (
 def run_demo(
     output: Path,
     *,
-    colorizer: str = "physics",
+    colorizer: str = "auto",
     palette: str | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -130,8 +130,10 @@ def run_demo(
         A demo is already there.
     """
     from medcolor.colorizers import load_colorizer
+    from medcolor.colorizers.auto import choice_for
+    from medcolor.colorizers.showing import entry_for
     from medcolor.io import write
-    from medcolor.report import Entry, write_page
+    from medcolor.report import write_page
 
     page = output / "demo.html"
     if page.exists() and not force:
@@ -140,18 +142,10 @@ def run_demo(
     entries = []
     for number, sample in enumerate(SAMPLES, start=1):
         scan = sample.read()
-        colored = paint(scan)
+        choice = choice_for(paint, scan)
+        colored = choice.colorizer(scan)
         write(colored, output / sample.slug, format="png", force=force)
-        entries.append(
-            Entry(
-                scan,
-                colored,
-                sample.title,
-                sample.about,
-                palette=paint.palette_for(scan),
-                legend=paint.legend_for(scan),
-            )
-        )
+        entries.append(entry_for(choice, scan, colored, title=sample.title, about=sample.about))
         if progress is not None:
             progress(number, len(SAMPLES))
     return write_page(entries, page, title="medcolor: seven modalities", force=force)

@@ -15,6 +15,7 @@ from medcolor.errors import AmbiguousSeriesError, MedcolorError, SettingError, W
 if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan
     from medcolor.colorizers import Colorizer
+    from medcolor.colorizers.auto import Choice
     from medcolor.report import Entry
     from medcolor.scan import Scan
     from medcolor.voi import Window
@@ -36,7 +37,7 @@ def colorize(
     *inputs: Path,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     to: OutputFormat = "auto",
-    colorizer: str = "physics",
+    colorizer: str = "auto",
     palette: str | None = None,
     strength: float = 1.0,
     cvd: str | None = None,
@@ -48,6 +49,7 @@ def colorize(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     fade: float | None = None,
     trust: bool = False,
+    compare: str | None = None,
     report: Path | None = None,
     burn_in: bool = False,
     force: bool = False,
@@ -64,8 +66,9 @@ def colorize(
     to
         Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour.
     colorizer
-        physics, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor colorizers" lists them. With --trust
-        also the folder of a trained bundle, such as the output of "medcolor train".
+        auto takes, for each scan, the trained bundle that is the default of its modality, else physics, and says
+        which. Or name one: physics, a trained bundle, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor
+        colorizers" lists them. With --trust also the folder of a bundle, such as the output of "medcolor train".
     palette
         Style of the modality's palette (anatomical, contrast, protan, deutan, tritan) or a personal YAML file; for
         seg:PATH a table of its labels (ITK-SNAP, FreeSurfer, 3D Slicer, dataset.json).
@@ -84,13 +87,18 @@ def colorize(
     window
         CENTER/WIDTH in the scan's units, or a name such as lung.
     device
-        Where a trained bundle computes; all others run on the CPU.
+        Where a trained bundle computes; auto takes a GPU where there is one. All else runs on the CPU.
     fade
-        Trained bundles only: how far colour fades where the network is unsure, 0 (not at all) to 1.
+        Trained bundles only: how far colour fades to gray where the network is unsure. 0 (as when left out): not at
+        all; 1: chroma in proportion to the confidence, half of it where an error of 10 in (a*, b*) is expected. The
+        gray stays exact. With auto it applies where a bundle was chosen; physics does not know how sure it is.
     trust
         A bundle is code: the one in this folder may run on this computer.
+    compare
+        Another colorizer, such as physics, shown beside in the report: both colourings, where they differ, and by how
+        much. The files written are not changed by it.
     report
-        Also write an HTML page comparing gray and colour.
+        Also write an HTML page comparing gray and colour; with a trained bundle it shows how sure the colours are.
     burn_in
         DICOM only: a strip below the image that says "not for diagnostic use". Without it no text is in the pixels.
     force
@@ -99,8 +107,11 @@ def colorize(
         Print nothing but errors.
     """
     from medcolor.colorizers import load_colorizer
+    from medcolor.colorizers.showing import load_compared
     from medcolor.windowing import parse_window
 
+    if compare is not None and report is None:
+        raise SettingError("--compare is shown in the report, and none was asked for: add --report PAGE.html.")
     if not inputs:
         return fail("No input given. Usage: medcolor colorize INPUT... -o OUT", REFUSED)
     paint = load_colorizer(
@@ -114,8 +125,9 @@ def colorize(
         device=device,
         trust=trust,
     )
-    if device == "auto" and not quiet:
-        note(f"{paint.name} on {chosen_device(paint)}")
+    other = None
+    if compare is not None:
+        other = load_compared(compare, palette=palette, strength=strength, cvd=cvd, device=device, trust=trust)
     jobs = plan(inputs, series)
     refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
@@ -128,6 +140,7 @@ def colorize(
         force,
         quiet,
         several=len(jobs) > 1,
+        compare=other,
     )
     outcomes = [run_job(job, paint, settings, entries if report else None) for job in jobs]
     if report and entries:
@@ -152,6 +165,7 @@ class Settings:
     force: bool
     quiet: bool
     several: bool
+    compare: Colorizer | None = None
 
 
 def chosen_device(paint: Colorizer) -> str:
@@ -184,12 +198,9 @@ def refuse_output(output: Path, report: Path | None, *, several: bool, force: bo
 def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry] | None) -> int:
     """Colour one input; say what went wrong and return its exit code, so that one bad scan never stops the rest."""
     try:
-        scan, colored = color_one(job, paint, settings)
+        scan, choice, colored = color_one(job, paint, settings)
         if entries is not None:
-            from medcolor.report import Entry
-
-            palette, legend = paint.palette_for(scan), paint.legend_for(scan)
-            entries.append(Entry(scan, colored, display=settings.window, palette=palette, legend=legend))
+            entries.append(entry_of(scan, choice, colored, settings))
     except (MedcolorError, FileNotFoundError) as error:
         hint = "\nPass one with --series KEY, or --series all." if isinstance(error, AmbiguousSeriesError) else ""
         return fail(f"{error}{hint}", failure_code(error))
@@ -198,13 +209,18 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
     return DONE
 
 
-def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, ColorScan]:
+def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Choice, ColorScan]:
     """Read, colour and write one scan."""
+    from medcolor.colorizers.auto import choice_for
     from medcolor.io import read, write
 
     scan = read(job.path, series=job.series, modality=settings.modality)
+    choice = choice_for(paint, scan)
+    if not settings.quiet:
+        because = f" (auto: {choice.reason})" if choice.reason else ""
+        note(f"{choice.colorizer.name} on {chosen_device(choice.colorizer)}{because}")
     with progress_bar("colour", quiet=settings.quiet) as progress:
-        colored = paint(scan, window=settings.window, progress=progress)
+        colored = choice.colorizer(scan, window=settings.window, progress=progress)
     target, form = destination(colored, settings)
     if settings.burn_in and not (form or "").startswith("dicom"):
         raise WriteError(f"--burn-in writes its strip into DICOM objects, and {target} would be {form or 'none'}.")
@@ -213,7 +229,18 @@ def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Col
     if not settings.quiet:
         describe(scan, colored)
         result(str(target))
-    return scan, colored
+    return scan, choice, colored
+
+
+def entry_of(scan: Scan, choice: Choice, colored: ColorScan, settings: Settings) -> Entry:
+    """Return what the report shows of one scan; a comparison that is not possible is said here, too."""
+    from medcolor.colorizers.showing import entry_for
+
+    with progress_bar("compare", quiet=settings.quiet or settings.compare is None) as progress:
+        entry = entry_for(choice, scan, colored, display=settings.window, compare=settings.compare, progress=progress)
+    if entry.compared is not None and entry.compared.colored is None and not settings.quiet:
+        note(f"not compared with {entry.compared.name}: {entry.compared.refusal}")
+    return entry
 
 
 def destination(colored: ColorScan, settings: Settings) -> tuple[Path, str | None]:

@@ -120,7 +120,7 @@ def colorizers(*, json_: JsonFlag = False) -> None:
 def demo(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    colorizer: str = "physics",
+    colorizer: str = "auto",
     palette: str | None = None,
     force: bool = False,
     quiet: bool = False,
@@ -132,7 +132,7 @@ def demo(
     output
         Folder for the page (demo.html) and the coloured images.
     colorizer
-        physics, or lut:NAME.
+        auto takes the trained bundle that is the default of each modality, else physics; or physics, or lut:NAME.
     palette
         Style of the palettes.
     force

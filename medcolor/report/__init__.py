@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from medcolor.report.comparison import Comparison, Confidence
 from medcolor.report.entry import Entry
 from medcolor.report.legend import Legend, LegendRow
 
@@ -34,4 +35,4 @@ def write_html(html: str, path: Path, *, force: bool = False) -> Path:
     return path
 
 
-__all__ = ["Entry", "Legend", "LegendRow", "write_html", "write_page"]
+__all__ = ["Comparison", "Confidence", "Entry", "Legend", "LegendRow", "write_html", "write_page"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from medcolor.color_scan import ColorScan
 from medcolor.palettes import Palette
+from medcolor.report.comparison import Comparison, Confidence
 from medcolor.report.legend import Legend
 from medcolor.scan import Scan
 from medcolor.voi import Display
@@ -30,6 +31,12 @@ class Entry:
     legend : Legend or None
         What the colorizer says of its colours (``colorizer.legend_for(scan)``). Without one, the page measures the
         classes of ``palette`` with the tissue model, or draws the ramp of a table.
+    choice : str
+        Why this colorizer, where it was chosen and not named.
+    confidence : Confidence or None
+        How sure the colorizer is, where it was trained to know.
+    compared : Comparison or None
+        What another colorizer makes of the scan.
     """
 
     scan: Scan
@@ -39,3 +46,6 @@ class Entry:
     display: Display | str | None = None
     palette: Palette | None = None
     legend: Legend | None = None
+    choice: str = ""
+    confidence: Confidence | None = None
+    compared: Comparison | None = None
