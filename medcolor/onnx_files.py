@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 RECORD = "medcolor"
 """Key of the file's metadata that holds our record, as JSON."""
-INPUT = "image"
+INPUTS = ("image", "volume")
+"""What a file takes: slices, (N, C, H, W); and, of a network built with a summary of the volume, that, (1, n)."""
 OUTPUTS = ("logits", "log_scale")
 
 
@@ -43,21 +44,23 @@ class OnnxNetwork:
         Of the file.
     record : Mapping
         What the file says of itself: name, family, classes, weights_sha256, precision, parity ...
-    reach, multiple : int
-        As of the network it was exported from: halo and grid of tiles.
+    reach, multiple, summary : int
+        As of the network it was exported from: halo and grid of tiles, numbers that summarize the volume (0: none).
     """
 
     sha256: str
     record: Mapping[str, Any]
     reach: int
     multiple: int
+    summary: int
     _session: Any
 
-    def __call__(self, x: torch.Tensor) -> OnnxOutput:
+    def __call__(self, x: torch.Tensor, *volume: torch.Tensor) -> OnnxOutput:
         """Return the outputs for images (N, C, H, W) of any size."""
         import torch
 
-        return OnnxOutput(*(torch.from_numpy(value) for value in self._session.run(OUTPUTS, {INPUT: x.numpy()})))
+        given = {name: value.numpy() for name, value in zip(INPUTS, (x, *volume), strict=False)}
+        return OnnxOutput(*(torch.from_numpy(value) for value in self._session.run(OUTPUTS, given)))
 
 
 def require(*packages: str) -> None:
@@ -110,22 +113,24 @@ def open_onnx(path: str | Path, *, weights_sha256: str, threads: int = 0) -> Onn
         MappingProxyType(record),
         int(record["reach"]),
         int(record["multiple"]),
+        int(record["summary"]),
         session,
     )
 
 
 def _record(path: Path, session: Any) -> dict[str, Any]:
-    inputs, outputs = [i.name for i in session.get_inputs()], tuple(o.name for o in session.get_outputs())
+    inputs, outputs = (tuple(value.name for value in side) for side in (session.get_inputs(), session.get_outputs()))
     try:
         record = json.loads(session.get_modelmeta().custom_metadata_map[RECORD])
-        if inputs == [INPUT] and outputs == OUTPUTS and {"weights_sha256", "reach", "multiple"} <= record.keys():
+        complete = {"weights_sha256", "reach", "multiple", "summary"} <= record.keys()
+        if complete and inputs == INPUTS[: 2 if record["summary"] else 1] and outputs == OUTPUTS:
             return dict(record)
     except (KeyError, ValueError, AttributeError):
         pass
     raise BundleError(
-        f'{path} was not made by "medcolor export onnx": expected the input "{INPUT}", the outputs '
+        f'{path} was not made by "medcolor export onnx": expected the input "{INPUTS[0]}", the outputs '
         f'{", ".join(OUTPUTS)} and a record under "{RECORD}" in its metadata.'
     )
 
 
-__all__ = ["INPUT", "OUTPUTS", "RECORD", "OnnxNetwork", "OnnxOutput", "open_onnx", "require"]
+__all__ = ["INPUTS", "OUTPUTS", "RECORD", "OnnxNetwork", "OnnxOutput", "open_onnx", "require"]

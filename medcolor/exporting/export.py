@@ -106,7 +106,7 @@ def export_onnx(
         from medcolor.exporting.int8 import calibration_slices, quantized
 
         begin("8 bits")
-        models["int8"] = quantized(models["float32"], calibration_slices(cases, bundle.normalization))
+        models["int8"] = quantized(models["float32"], calibration_slices(cases, bundle.normalization, bundle.network))
     parity = _measured(bundle, models, cases, begin("parity")) if cases else {}
     precision = list(models)[-1]
     record = _record(bundle, precision, parity[precision].to_json() if parity else UNMEASURED)
@@ -138,6 +138,7 @@ def _record(bundle: Bundle, precision: str, parity: dict[str, Any]) -> dict[str,
         "precision": precision,
         "reach": int(getattr(network, "reach", 128)),
         "multiple": int(getattr(network, "multiple", 32)),
+        "summary": int(getattr(network, "summary", 0)),
         "parity": {"palette": STYLE, **parity},
         "statement": "Designed colours, not measured ones. Not for diagnosis.",
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from medcolor.onnx_files import INPUT, OUTPUTS, RECORD
+from medcolor.onnx_files import INPUTS, OUTPUTS, RECORD
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,14 +36,19 @@ def onnx_graph(network: nn.Module) -> Any:
 
     network = network.folded() if hasattr(network, "folded") else network
     slices, rows, columns = _EXAMPLE
-    example = torch.zeros(slices, getattr(network, "in_channels", 1), rows, columns)
+    image = torch.zeros(slices, getattr(network, "in_channels", 1), rows, columns)
+    free: list[dict[int, str]] = [{0: "slices", 2: "rows", 3: "columns"}]
+    given = [image]
+    if summary := getattr(network, "summary", 0):
+        given.append(torch.zeros(1, summary))  # of the one volume that all slices are from
+        free.append({})
     with _quiet():
         program = torch.onnx.export(
             _plain_outputs(network).eval(),
-            (example,),
-            input_names=[INPUT],
+            tuple(given),
+            input_names=list(INPUTS[: len(given)]),
             output_names=list(OUTPUTS),
-            dynamic_shapes=({0: "slices", 2: "rows", 3: "columns"},),
+            dynamic_shapes=(tuple(free),),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -65,8 +70,8 @@ def _plain_outputs(network: nn.Module) -> nn.Module:
             super().__init__()
             self.network = network
 
-        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            out = self.network(image)
+        def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            out = self.network(*given)
             return tuple(getattr(out, name) for name in OUTPUTS)
 
     return PlainOutputs()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.onnx_files import INPUT, require
+from medcolor.onnx_files import INPUTS, require
 
 if TYPE_CHECKING:
     from medcolor.networks.normalization import Normalization
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 SLICES = 32
 _SIDE = 512  # pixels of the middle of a slice that are looked at
 
+Given = Mapping[str, NDArray[np.float32]]
+"""One slice with what the network is told of its volume, by the names of the graph's inputs."""
+
 
 def calibration_slices(
-    cases: Iterable[Case], normalization: Normalization, *, count: int = SLICES
-) -> list[NDArray[np.float32]]:
-    """Return network inputs, (1, 1, nj, ni), from slices of training patients, spread evenly over the cases.
+    cases: Iterable[Case], normalization: Normalization, network: Any, *, count: int = SLICES
+) -> list[Given]:
+    """Return what a network is shown of slices of training patients, spread evenly over the cases.
 
     A case gives another one of its slices each time, so that all heights of the body are among them.
     """
-    from medcolor.colorizers.network import network_input
+    from medcolor.colorizers.network import network_input, volume_input
 
     train = [case for case in cases if case.split == "train"]
     chosen = dict.fromkeys(np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int).tolist())
@@ -37,10 +40,12 @@ def calibration_slices(
     for n in chosen:
         scan = train[n].load().scan
         fitted, depth = normalization.fit(scan), scan.shape[2]
+        volume = [tensor.numpy() for tensor in volume_input(network, fitted, scan)]
         for m in range(each):
             k = int((n * 0.618 + m / each) % 1 * depth)
             values, _ = network_input(scan, fitted, slice(k, k + 1))
-            out.append(np.ascontiguousarray(_middle(values))[:, None])
+            image = np.ascontiguousarray(_middle(values))[:, None]
+            out.append(dict(zip(INPUTS, (image, *volume), strict=False)))
     return out
 
 
@@ -49,14 +54,14 @@ def _middle(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values[:, top : top + _SIDE, left : left + _SIDE]
 
 
-def quantized(model: Any, inputs: Iterable[NDArray[np.float32]]) -> Any:
+def quantized(model: Any, inputs: Iterable[Given]) -> Any:
     """Return the model (``onnx.ModelProto``) with 8-bit convolutions: weights by channel, activations by range.
 
     Parameters
     ----------
     model : onnx.ModelProto
-    inputs : iterable of ndarray of float32, (1, C, nj, ni)
-        What the network sees of training patients; their ranges are those that 8 bits will cover.
+    inputs : iterable of Mapping
+        What the network is shown of training patients; their ranges are those that 8 bits will cover.
     """
     require("onnx", "onnxruntime")
     import onnx
@@ -68,8 +73,8 @@ def quantized(model: Any, inputs: Iterable[NDArray[np.float32]]) -> Any:
             self._rest = iter(inputs)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            values = next(self._rest, None)
-            return None if values is None else {INPUT: values}
+            given = next(self._rest, None)
+            return None if given is None else dict(given)
 
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the quantizer's own making
