@@ -23,7 +23,15 @@ from medcolor.color_table import CENTER, LIMIT, NODES, STEP, law_table
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ab_index", "apply_color", "apply_color_torch", "color_from_posteriors", "law_table", "restore_gray"]
+__all__ = [
+    "ab_index",
+    "apply_color",
+    "apply_color_torch",
+    "color_from_posteriors",
+    "index_from_posteriors",
+    "law_table",
+    "restore_gray",
+]
 
 _PER_NODE = np.float32(1 / STEP)
 _LIMIT = np.float32(LIMIT)
@@ -144,8 +152,7 @@ def color_from_posteriors(
             f"expected posteriors (K, *gray.shape) and palette_ab (K, 2) with K >= 1."
         )
     target = _target(gray.shape, out)
-    weights = np.ones((3, len(palette)), dtype=np.float32)
-    weights[:2] = (contained(palette) * _checked_strength(strength) * _PER_NODE).T
+    weights = _weights(palette, strength)
     planes = posteriors.reshape(len(posteriors), -1)
     levels, rgb = gray.reshape(-1), target.reshape(-1, 3)
 
@@ -156,6 +163,49 @@ def color_from_posteriors(
 
     in_chunks(paint, levels.size)
     return target
+
+
+def index_from_posteriors(
+    posteriors: NDArray[np.floating], palette_ab: ArrayLike, *, strength: float = 1.0
+) -> NDArray[np.int32]:
+    """Return the place among the nodes of the table that :func:`color_from_posteriors` gives each pixel.
+
+    What does not depend on the gray: a viewer keeps it while the window changes.
+
+    Parameters
+    ----------
+    posteriors : ndarray of float, (K, ...)
+    palette_ab : array_like of float, (K, 2)
+    strength : float
+
+    Returns
+    -------
+    ndarray of int32, (...)
+        As :func:`ab_index`.
+    """
+    palette = as_float32(palette_ab)
+    if palette.shape != (len(posteriors), 2) or not len(posteriors):
+        raise ValueError(
+            f"posteriors {posteriors.shape} and palette_ab {palette.shape} do not belong together: "
+            f"expected (K, ...) and (K, 2) with K >= 1."
+        )
+    weights = _weights(palette, strength)
+    planes = posteriors.reshape(len(posteriors), -1)
+    index = np.empty(planes.shape[1], np.int32)
+
+    def place(scratch: Scratch, span: slice) -> None:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # such pixels become gray
+            scratch.annealed_mean(weights, planes, span)
+        a, b = scratch.ab(span.stop - span.start)
+        np.rint(a, out=a)
+        np.rint(b, out=b)
+        a *= np.float32(NODES)
+        a += b
+        a += np.float32(CENTER)
+        np.copyto(index[span], a, casting="unsafe")
+
+    in_chunks(place, index.size)
+    return index.reshape(posteriors.shape[1:])
 
 
 def apply_color_torch(gray: torch.Tensor, ab: torch.Tensor, *, strength: float = 1.0) -> torch.Tensor:
@@ -202,6 +252,12 @@ def _torch_table(device: str) -> torch.Tensor:
     packed = law_table().reshape(-1)
     triples = np.stack([(packed >> shift).astype(np.uint8) for shift in (0, 8, 16)], axis=-1)
     return torch.from_numpy(triples).to(device)
+
+
+def _weights(palette: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
+    weights = np.ones((3, len(palette)), dtype=np.float32)
+    weights[:2] = (contained(palette) * _checked_strength(strength) * _PER_NODE).T
+    return weights
 
 
 def _checked_gray(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

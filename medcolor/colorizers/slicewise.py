@@ -1,0 +1,283 @@
+"""Colorizers slice by slice, in any order: what a viewer needs, where a call colours a whole scan in one go.
+
+:func:`slicewise` does what needs the whole volume; ``evidence(k)`` then asks the colorizer about one slice, and the
+result can be painted with any look. ``record`` makes the :class:`~medcolor.ColorScan` of all painted slices, the same
+as the colorizer's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor import tissue
+from medcolor.color import ab_index, index_from_posteriors
+from medcolor.color_scan import ColorScan
+from medcolor.colorizers import Colorizer
+from medcolor.colorizers.evidence import Evidence, Index, LabelEvidence, Look, SoftEvidence, TableBook, TableEvidence
+from medcolor.colorizers.label_edges import SoftEdges, bled
+from medcolor.colorizers.label_grid import place
+from medcolor.colorizers.lut import LutColorizer
+from medcolor.colorizers.painting import recorded
+from medcolor.colorizers.segmentation import SegmentationColorizer
+from medcolor.colorizers.tissue import TissueColorizer
+from medcolor.errors import PaletteError, SettingError
+from medcolor.luts import load_lut, with_strength
+from medcolor.palettes import Palette, load_palette, with_cvd
+from medcolor.scan import Finding, KAxis, Scan
+from medcolor.tissue.model import TableModel
+from medcolor.voi import Display
+
+Style = str | Path | Palette
+Check = Callable[[], None]
+
+
+def nothing() -> None:
+    """Go on."""
+
+
+class Slicewise(Protocol):
+    """A colorizer at work on one scan."""
+
+    @property
+    def colorizer(self) -> Colorizer:
+        """Who colours; never "auto", but what that chose."""
+        ...
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a user should know about how the colours came to the scan."""
+        ...
+
+    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+        """Turn settings into what is painted with.
+
+        Raises
+        ------
+        SettingError, PaletteError, UnknownColorizerError
+            Out of range, unknown, or not an option of this colorizer.
+        """
+        ...
+
+    def evidence(self, k: int, *, check: Check = nothing) -> Evidence | None:
+        """Ask about one slice; None for a table, which asks the gray alone.
+
+        ``check`` is called now and then: raise from it to give up.
+        """
+        ...
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
+        ...
+
+
+def slicewise(colorizer: Colorizer, scan: Scan) -> Slicewise:
+    """Set a colorizer to work on a scan; may look at the whole volume.
+
+    Raises
+    ------
+    ModalityError, GeometryError
+        As calling the colorizer.
+    SettingError
+        A colorizer that can only be called.
+    """
+    from medcolor.colorizers.auto import choice_for
+
+    chosen = choice_for(colorizer, scan).colorizer
+    match chosen:
+        case LutColorizer():
+            return _TableSlices(chosen, scan)
+        case TissueColorizer():
+            return _TissueSlices(chosen, scan)
+        case SegmentationColorizer():
+            return _LabelSlices(chosen, scan)
+    from medcolor.colorizers.network import NetworkColorizer
+
+    if isinstance(chosen, NetworkColorizer):
+        return _NetworkSlices(chosen, scan)
+    raise SettingError(f"{chosen.name} colours whole scans only; here one is needed that works slice by slice.")
+
+
+def _checked(name: str, strength: float, fade: float, *, fades: bool = False) -> None:
+    if not 0 <= strength <= 1:
+        raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
+    if not 0 <= fade <= 1:
+        raise SettingError(f"fade must be between 0 (off) and 1, got {fade:g}.")
+    if fade and not fades:
+        raise SettingError(f"{name} does not know how sure it is of a colour: fade is an option of trained bundles.")
+
+
+@lru_cache(maxsize=64)
+def _for_eye(palette: Palette, cvd: str) -> Palette:
+    return with_cvd(palette, cvd)
+
+
+def _palette(family: str, names: tuple[str, ...], style: Style | None, cvd: str | None) -> Palette:
+    palette = style if isinstance(style, Palette) else load_palette(family, style or "anatomical")
+    if palette.names != names:
+        raise PaletteError(f"The palette's classes {palette.names} are not the colorizer's {names}.")
+    return palette if cvd is None else _for_eye(palette, cvd)
+
+
+@dataclass(frozen=True, eq=False)
+class _TableSlices:
+    colorizer: LutColorizer
+    scan: Scan
+    findings: tuple[Finding, ...] = ()
+
+    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+        _checked(self.colorizer.name, strength, fade)
+        if palette is not None or cvd is not None:
+            raise SettingError(
+                f"{self.colorizer.name} is a fixed table: it takes no palette and no cvd option; use physics for those."
+            )
+        return Look(None, None, strength, table=with_strength(load_lut(self.colorizer.table_name), strength))
+
+    def evidence(self, k: int, *, check: Check = nothing) -> None:
+        return None
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        options = {"strength": look.strength}
+        return recorded(painted, self.scan, display, self.colorizer, options=options, seed=seed)
+
+
+class _TissueSlices:
+    findings: tuple[Finding, ...] = ()
+
+    def __init__(self, colorizer: TissueColorizer, scan: Scan) -> None:
+        self.colorizer, self.scan = colorizer, scan
+        self._classes = colorizer.palette_for(scan).names
+        self._model = tissue.fit(scan)
+        if self._model.classes != self._classes:
+            raise PaletteError(f"The palette's classes {self._classes} are not the model's {self._model.classes}.")
+        table = self._model if isinstance(self._model, TableModel) else None
+        self._book = None if table is None else TableBook(table.tables.reshape(len(table.classes), -1))
+
+    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+        _checked(self.colorizer.name, strength, fade)
+        return Look(_palette(self.scan.family or "", self._classes, palette, cvd), cvd, strength)
+
+    def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
+        block, model = slice(k, k + 1), self._model
+        if self._book is None or not isinstance(model, TableModel):
+            return SoftEvidence(model.posteriors(block)[:, 0], tuple(range(len(self._classes))), len(self._classes))
+        entries = model.regions(block)[0].astype(np.int32) * model.tables.shape[2] + model.bins(block)[0]
+        narrow = self._book.tables.shape[1] <= 1 << 16
+        return TableEvidence(self._book, entries.astype(np.uint16) if narrow else entries)
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        options = {"palette": look.style, "strength": look.strength, "cvd": look.cvd}
+        return recorded(
+            painted, self.scan, display, self.colorizer, options=options, seed=seed,
+            palette_sha256=look.sha256,
+        )  # fmt: skip
+
+
+class _NetworkSlices:
+    findings: tuple[Finding, ...] = ()
+
+    def __init__(self, colorizer: Any, scan: Scan) -> None:
+        self.colorizer, self.scan = colorizer, scan
+        self._prediction = colorizer.predict(scan)
+
+    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+        _checked(self.colorizer.name, strength, fade, fades=True)
+        card = self.colorizer.bundle.card
+        return Look(_palette(card.family, card.classes, palette, cvd), cvd, strength, fade)
+
+    def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:
+        from medcolor.colorizers.network import HALF_CONFIDENCE, faded, mean_ab
+
+        ni, nj, _ = self.scan.shape
+        count = len(self._prediction.classes)
+        planes, error = np.empty((count, nj, ni), np.float32), np.empty((nj, ni), np.float32)
+        pieces = []
+        for tile, posteriors, expected in self._prediction.tensors(slice(k, k + 1)):
+            check()
+            pieces.append((tile, posteriors, expected))
+            planes[(slice(None), *tile.kept[1:])] = posteriors[:, 0].cpu().numpy()
+            error[tile.kept[1:]] = expected[0].cpu().numpy()
+        on_cpu = self.colorizer.torch_device.type == "cpu"
+
+        def direct(look: Look) -> Index:
+            if on_cpu and look.fade == 0:
+                return index_from_posteriors(planes, look.ab, strength=look.strength)
+            index = np.empty((nj, ni), np.int32)
+            for tile, posteriors, expected in pieces:
+                mean = mean_ab(posteriors, look.ab)
+                if look.fade:
+                    mean *= faded(expected, look.fade)[..., None]
+                index[tile.kept[1:]] = ab_index(mean[0].cpu().numpy() * np.float32(look.strength))
+            return index
+
+        trust = np.rint(np.float32(255) / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
+        return SoftEvidence(planes, tuple(range(count)), count, trust, direct)
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        by = self.colorizer
+        options: dict[str, Any] = {
+            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade
+        }  # fmt: skip
+        if by.onnx is not None:
+            options["onnx_sha256"] = by.network.sha256
+        return recorded(
+            painted, self.scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
+            weights_sha256=by.bundle.card.weights_sha256,
+        )  # fmt: skip
+
+
+class _LabelSlices:
+    def __init__(self, colorizer: SegmentationColorizer, scan: Scan) -> None:
+        self.colorizer, self.scan = colorizer, scan
+        segmentation = colorizer.segmentation
+        placed = place(segmentation, scan)
+        self.findings = placed.findings
+        number = np.zeros(1 << 16, np.uint16)  # label -> place in the palette
+        number[list(segmentation.counts)] = np.arange(1, 1 + len(segmentation.counts))
+        i, j, k = scan.geometry.spacing
+        spacing = (i, j, k if scan.k_axis is KAxis.SPACE else inf)
+        slice_of = placed.slice_of
+        self._classes_of = bled(lambda k: number[slice_of(k)], scan.shape[2], spacing, colorizer.bleed)
+        soft = colorizer.soft_edge > 0
+        self._edges = SoftEdges(self._classes_of, scan.shape, spacing, colorizer.soft_edge) if soft else None
+
+    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+        _checked(self.colorizer.name, strength, fade)
+        if palette is not None and not isinstance(palette, Palette):
+            raise SettingError("A segmentation brings its own colours; give a Palette made for its labels, or none.")
+        plain = SegmentationColorizer(self.colorizer.segmentation).palette if self.colorizer.cvd else None
+        own = plain or self.colorizer.palette
+        return Look(_palette("SEG", own.names, palette or own, cvd), cvd, strength)
+
+    def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
+        count = len(self.colorizer.palette.classes)
+        if self._edges is None:
+            return LabelEvidence(self._classes_of(k), count)
+        classes, posteriors = self._edges.posteriors(k)
+        return SoftEvidence(posteriors, tuple(classes), count)
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        by = self.colorizer
+        options: Mapping[str, Any] = {
+            "labels_sha256": by.labels_sha256,
+            "soft_edge_mm": float(by.soft_edge),
+            "bleed_mm": float(by.bleed),
+            "strength": look.strength,
+            "cvd": look.cvd,
+        }
+        colored = recorded(
+            painted, self.scan, display, by, options=options, seed=seed,
+            palette_sha256=look.sha256,
+        )  # fmt: skip
+        audit = tuple(dict.fromkeys([*self.scan.audit, *by.segmentation.audit, *self.findings]))
+        return replace(colored, audit=audit)
+
+
+__all__ = ["Slicewise", "Style", "slicewise"]

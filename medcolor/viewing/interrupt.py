@@ -1,0 +1,34 @@
+"""Leaving long work in the middle, where that work knows nothing of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Cancelled(Exception):  # noqa: N818  # no error: somebody wanted it
+    """The work was called off."""
+
+
+@contextmanager
+def interruptible(check: Callable[[], None]) -> Iterator[None]:
+    """Call ``check`` whenever this thread enters or leaves a function; what it raises ends the work.
+
+    The fit of a tissue model takes seconds and has no progress to hook into. It spends them in numpy and scipy, so the
+    hook costs little. A profiler that is at work in this thread already is left alone.
+    """
+    if sys.getprofile() is not None:
+        yield
+        return
+
+    def hook(frame: FrameType, event: str, argument: Any) -> None:
+        check()
+
+    sys.setprofile(hook)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)

@@ -1,0 +1,80 @@
+"""What the colours on a canvas mean, in the look they have now."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.cielab import lightness_to_gray
+from medcolor.color import apply_color
+from medcolor.colorizers.evidence import Look
+from medcolor.palettes import LEGEND_LIGHTNESS, LegendEntry, Palette
+from medcolor.report.legend import Legend, LegendRow
+from medcolor.scan import Scan
+from medcolor.voi import Display, Window
+from medcolor.windowing import inverse_table
+
+_STEPS = (255, 204, 153, 102, 51, 0)
+_OUTSIDE = {"outside", "air", "background"}
+
+
+def ramps(look: Look) -> NDArray[np.uint8]:
+    """Return the colour of each class for each gray, (K, 256, 3); of a table (1, 256, 3)."""
+    if look.table is not None:
+        return look.table[None]
+    ab = np.broadcast_to(look.ab[:, None], (len(look.ab), 256, 2))
+    gray = np.broadcast_to(np.arange(256, dtype=np.uint8), ab.shape[:2])
+    return apply_color(np.ascontiguousarray(gray), ab, strength=look.strength)
+
+
+def class_legend(palette: Palette, look: Look, shares: NDArray[np.float64], measure: str) -> Legend:
+    """Return the classes with their colours and how much of the image each one is."""
+    colors = _swatches(look)
+    shown = shares.copy()
+    if palette.names[0] in _OUTSIDE:
+        shown[0] = 0
+    shown /= max(float(shown.sum()), 1e-9)
+    return Legend(
+        tuple(
+            LegendRow(LegendEntry(c.name, c.label, c.meaning, swatch), float(share))
+            for c, swatch, share in zip(palette.classes, colors, shown, strict=True)
+        ),
+        measure,
+    )
+
+
+def recolored(legend: Legend, look: Look) -> Legend:
+    """Return a colorizer's own legend with the colours of a look; its rows are the last classes of the palette."""
+    colors = _swatches(look)[-len(legend.rows) :] if legend.rows else []
+    rows = [
+        LegendRow(LegendEntry(row.entry.name, row.entry.label, row.entry.meaning, swatch), row.share, row.amount)
+        for row, swatch in zip(legend.rows, colors, strict=True)
+    ]
+    return Legend(tuple(rows), legend.measure)
+
+
+def table_legend(scan: Scan, display: Display, table: NDArray[np.uint8]) -> Legend:
+    """Return steps of a colour table with the values they stand for; gray levels where a window has no inverse."""
+    if isinstance(display, Window):
+        unit = "" if scan.units in {"arbitrary", "gray level"} else f" {scan.units}"
+        names = [f"{value:.4g}{unit}" for value in inverse_table(scan, display, np.array(_STEPS))]
+    else:
+        names = [f"gray {level}" for level in _STEPS]
+    rows = [
+        LegendRow(LegendEntry(f"gray {level}", name, "", _triple(table[level])), level / 255, " ")
+        for level, name in zip(_STEPS, names, strict=True)
+    ]
+    return Legend(tuple(rows), f"values as displayed, {display}")
+
+
+def _swatches(look: Look) -> list[tuple[int, int, int]]:
+    level = lightness_to_gray(LEGEND_LIGHTNESS)
+    return [_triple(ramp[int(level)]) for ramp in ramps(look)]
+
+
+def _triple(color: NDArray[np.uint8]) -> tuple[int, int, int]:
+    r, g, b = (int(c) for c in color)
+    return r, g, b
+
+
+__all__ = ["class_legend", "ramps", "recolored", "table_legend"]
