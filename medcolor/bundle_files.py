@@ -69,7 +69,7 @@ def claims(folder: Path) -> tuple[str, bool] | None:
     try:
         ours = json.loads((folder / METADATA).read_text(encoding="utf-8"))["medcolor"]
         return str(ours["family"]), ours.get("default", False) is not False
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -91,7 +91,7 @@ def read_card(folder: Path) -> BundleCard:
         family, classes, digest = str(ours["family"]), tuple(ours["classes"]), str(ours["weights_sha256"])
         description, version = str(metadata["description"]), str(metadata["version"])
         default = ours.get("default", False)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:  # the last: brackets without end
         raise BundleError(
             f'{path}: expected JSON with "description", "version" and "medcolor": '
             f'{{"family", "classes", "weights_sha256"}}; {type(error).__name__}: {error}.'

@@ -154,7 +154,7 @@ def describe_bundle(
         "authors": "medcolor contributors",
         "copyright": "see the LICENSE of medcolor",
         "intended_use": _INTENDED_USE,
-        "network_data_format": _data_format(family, classes),
+        "network_data_format": _data_format(family, classes, network_config.get("summary", 0)),
         **dict(facts or {}),
         "medcolor": ours,
     }
@@ -173,12 +173,23 @@ def _normalization(normalization: Normalization) -> dict[str, Any]:
     return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high}
 
 
-def _data_format(family: str, classes: list[str]) -> dict[str, Any]:
+def _data_format(family: str, classes: list[str], summary: int) -> dict[str, Any]:
     shared = {"format": "magnitude", "modality": family, "spatial_shape": ["*", "*"], "is_patch_data": False}
     image = {"type": "image", "num_channels": 1, "dtype": "float32", "value_range": [-1, 1]}
     logits = {"type": "logits", "num_channels": len(classes), "dtype": "float32", "value_range": []}
+    inputs = {"image": shared | image | {"channel_def": {"0": "image, normalized"}}}
+    if summary:
+        told = {
+            "type": "tuples",
+            "format": "histogram",
+            "num_channels": summary,
+            "spatial_shape": [],
+            "value_range": [],
+        }
+        meaning = {"0": "of the volume's normalized gray, and whether it has a unit: medcolor.networks.volume_summary"}
+        inputs["volume"] = shared | told | {"dtype": "float32", "channel_def": meaning}
     return {
-        "inputs": {"image": shared | image | {"channel_def": {"0": "image, normalized"}}},
+        "inputs": inputs,
         "outputs": {"pred": shared | logits | {"channel_def": {str(n): name for n, name in enumerate(classes)}}},
     }
 

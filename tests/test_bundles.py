@@ -81,6 +81,14 @@ def break_config(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def change_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    from safetensors.torch import load, save
+
+    tensors = load((folder / WEIGHTS).read_bytes())
+    change(tensors)
+    replace_weights(folder, save(tensors))
+
+
 def narrow_weights(folder: Path) -> bytes:
     return (random_bundle(folder, config={**TINY, "widths": (4, 16)}).folder / WEIGHTS).read_bytes()
 
@@ -90,6 +98,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda f: (f / WEIGHTS).unlink(), "model.safetensors is missing"),
     "no config": (lambda f: (f / "inference.yaml").unlink(), "inference.yaml is missing"),
     "metadata no JSON": (lambda f: (f / METADATA).write_text("{"), "expected JSON"),
+    "metadata no text": (lambda f: (f / METADATA).write_bytes(b"\xff\xfe\x00"), "expected JSON"),
+    "metadata without end": (lambda f: (f / METADATA).write_text("[" * 100_000), "expected JSON"),
     "metadata a list": (lambda f: (f / METADATA).write_text("[]"), "expected JSON"),
     "metadata of another model": (lambda f: (f / METADATA).write_text('{"version": "1"}'), "expected JSON"),
     "another family": (lambda f: change_metadata(f, family="MR"), "palettes of MR have outside, dark"),
@@ -101,6 +111,27 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "damaged or was replaced",
     ),
     "a renamed pickle": (lambda f: replace_weights(f, pickle.dumps(Trap(f / "sprung"))), "no safetensors file"),
+    "weights a folder": (
+        lambda f: ((f / WEIGHTS).unlink(), (f / WEIGHTS).mkdir()),
+        "model.safetensors is missing",
+    ),
+    "cut off": (lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:-100]), "damaged or was replaced"),
+    "cut off, hash and all": (
+        lambda f: replace_weights(f, (f / WEIGHTS).read_bytes()[:-100]),
+        "no safetensors file",
+    ),
+    "cut off in the header": (lambda f: replace_weights(f, (f / WEIGHTS).read_bytes()[:50]), "no safetensors file"),
+    "a tensor missing": (lambda f: change_tensors(f, lambda t: t.pop("head.bias")), "does not fit network_def"),
+    "a tensor too many": (
+        lambda f: change_tensors(f, lambda t: t.update(more=torch.zeros(1))),
+        "does not fit network_def",
+    ),
+    "weights of fewer classes": (
+        lambda f: change_tensors(f, lambda t: t.update({"head.bias": t["head.bias"][:-4]})),
+        "does not fit network_def",
+    ),
+    "NaN": (lambda f: change_tensors(f, lambda t: t["head.bias"].fill_(float("nan"))), "not finite"),
+    "infinite": (lambda f: change_tensors(f, lambda t: t["head.bias"].fill_(float("inf"))), "not finite"),
     "empty weights": (lambda f: replace_weights(f, b""), "no safetensors file"),
     "weights of another width": (
         lambda f: replace_weights(f, narrow_weights(f.parent / "narrow")),
@@ -128,16 +159,6 @@ def test_a_bad_bundle_is_a_typed_error_that_names_the_file_and_never_a_fallback(
     assert not (folder / "sprung").exists(), "a pickle was opened"
 
 
-def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
-    from safetensors.torch import load, save
-
-    tensors = load((folder / WEIGHTS).read_bytes())
-    tensors["head.bias"][0] = float("nan")
-    replace_weights(folder, save(tensors))
-    with pytest.raises(BundleError, match="not finite"):
-        load_bundle(folder, trust=True)
-
-
 def test_a_folder_elsewhere_runs_nothing_without_trust(folder: Path) -> None:
     break_config(folder, "imports:", f"imports:\n  - \"$open('{folder / 'sprung'}', 'w').close()\"")
     with pytest.raises(BundleError, match="trust=True"):
@@ -161,7 +182,8 @@ def test_metadata_tells_the_network_s_true_input_and_output(tmp_path: Path, vari
     card = random_bundle(tmp_path / "x", config=VARIANTS.get(variant, TINY))
     network = load_bundle(card.folder, trust=True).network
     data = card.metadata["network_data_format"]
-    logits = network(torch.zeros(1, data["inputs"]["image"]["num_channels"], 33, 20)).logits
+    told = [torch.zeros(1, part["num_channels"]) for name, part in data["inputs"].items() if name == "volume"]
+    logits = network(torch.zeros(1, data["inputs"]["image"]["num_channels"], 33, 20), *told).logits
     assert logits.shape == (1, data["outputs"]["pred"]["num_channels"], 33, 20)
     assert tuple(data["outputs"]["pred"]["channel_def"].values()) == card.classes
     for key in ("version", "monai_version", "pytorch_version", "numpy_version", "schema", "intended_use"):
