@@ -22,6 +22,7 @@ def build_app() -> App:
     """Assemble the commands."""
     from cyclopts import App
 
+    from medcolor.cli.benchmark import benchmark_app
     from medcolor.cli.colorize import colorize
     from medcolor.cli.export import export_app
     from medcolor.cli.restore import restore
@@ -44,6 +45,7 @@ def build_app() -> App:
     for command in (colorize, info, restore, palettes, colorizers, demo, train):
         app.command(command)
     app.command(export_app())
+    app.command(benchmark_app())
     return app
 
 

@@ -1,0 +1,1 @@
+"""Colorizers looked at and measured on test patients; the pages show patients and stay outside the repository."""
