@@ -52,21 +52,33 @@ class Prediction:
     _colorizer: NetworkColorizer
     _scan: Scan
     _normalization: Any
+    _volume: tuple[Any, ...]
+    _ab: NDArray[np.float32]
 
     def posteriors(self, block: slice) -> NDArray[np.float32]:
         """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
-        return self._whole(block, 0)
+        shape = to_slices(self._scan.voxels)[block].shape
+        out = np.empty((len(self.classes), *shape), dtype=np.float32)
+        for tile, posteriors, _ in self.tensors(block):
+            out[(..., *tile.kept)] = posteriors.cpu().numpy()
+        return out
 
     def expected_error(self, block: slice) -> NDArray[np.float32]:
         """Return the expected colour error of a range of slices, (n, nj, ni), in units of a*, b*; 0 without image."""
-        return self._whole(block, 1)
+        out = np.empty(to_slices(self._scan.voxels)[block].shape, dtype=np.float32)
+        for tile, posteriors, log_scale in self.tensors(block):
+            out[tile.kept] = error_of(posteriors, log_scale, self._ab).cpu().numpy()
+        return out
 
     def confidence(self, block: slice) -> NDArray[np.float32]:
         """Return how far colours can be relied on, (n, nj, ni), from 1 toward 0; 0.5 at :data:`HALF_CONFIDENCE`."""
         return np.float32(1) / (1 + self.expected_error(block) / np.float32(HALF_CONFIDENCE))
 
     def tensors(self, block: slice) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
-        """Yield each tile with its posteriors (K, n, h, w) and expected error (n, h, w), on the device."""
+        """Yield each tile with its posteriors (K, n, h, w) and the network's log scale (n, h, w), on the device.
+
+        The log scale is -inf where no image is. :func:`error_of` makes an error of the two.
+        """
         import torch
 
         values, good = network_input(self._scan, self._normalization, block)
@@ -75,25 +87,18 @@ class Prediction:
         for tile in tiles(values.shape, reach=reach, multiple=multiple, batch=self._colorizer.at_once):
             inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits, log_scale = self._colorizer.bundle.inferer(inputs, network)
+                logits, log_scale = self._colorizer.bundle.inferer(inputs, network, *self._volume)
                 inner = (slice(None), slice(None), *tile.inner)
                 # class by class in memory before the softmax: the colour law reads whole planes
                 planes = logits[inner].permute(1, 0, 2, 3).float().contiguous()
                 posteriors = torch.softmax(planes, dim=0)
-                error = log_scale[inner][:, 0].float().exp()
+                log_scale = log_scale[inner][:, 0].float()
                 if good is not None:
                     outside = torch.from_numpy(~good[tile.kept]).to(device)
                     posteriors.masked_fill_(outside, 0)
                     posteriors[0].masked_fill_(outside, 1)
-                    error = error.masked_fill(outside, 0)
-            yield tile, posteriors, error
-
-    def _whole(self, block: slice, part: int) -> NDArray[np.float32]:
-        shape = to_slices(self._scan.voxels)[block].shape
-        out = np.empty((len(self.classes), *shape) if part == 0 else shape, dtype=np.float32)
-        for tile, *values in self.tensors(block):
-            out[(..., *tile.kept)] = values[part].cpu().numpy()
-        return out
+                    log_scale = log_scale.masked_fill(outside, -torch.inf)
+            yield tile, posteriors, log_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +202,10 @@ class NetworkColorizer:
 
     def predict(self, scan: Scan) -> Prediction:
         """Return posteriors and confidence of a scan of the bundle's modality family."""
-        self.palette_for(scan)
-        return Prediction(self.bundle.card.classes, self, scan, self.bundle.normalization.fit(scan))
+        ab = self.palette_for(scan).ab
+        fitted = self.bundle.normalization.fit(scan)
+        volume = volume_input(self.network, fitted, scan, self.torch_device)
+        return Prediction(self.bundle.card.classes, self, scan, fitted, volume, ab)
 
     def __call__(
         self,
@@ -239,8 +246,8 @@ class NetworkColorizer:
         prediction, ab = self.predict(scan), palette.ab
 
         def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
-            for tile, posteriors, error in prediction.tensors(block):
-                self._color(gray[tile.kept], posteriors, error, ab, rgb[tile.kept])
+            for tile, posteriors, log_scale in prediction.tensors(block):
+                self._color(gray[tile.kept], posteriors, log_scale, ab, rgb[tile.kept])
 
         return color
 
@@ -253,7 +260,7 @@ class NetworkColorizer:
         self,
         gray: NDArray[np.uint8],
         posteriors: torch.Tensor,
-        error: torch.Tensor,
+        log_scale: torch.Tensor,
         ab: NDArray[np.float32],
         rgb: NDArray[np.uint8],
     ) -> None:
@@ -267,7 +274,7 @@ class NetworkColorizer:
             return
         mean = mean_ab(posteriors, ab)
         if self.fade:
-            mean *= faded(error, self.fade)[..., None]
+            mean *= faded(error_of(posteriors, log_scale, ab, mean=mean), self.fade)[..., None]
         if self.torch_device.type == "cpu":
             rgb[:] = apply_color(np.ascontiguousarray(gray), mean.numpy(), strength=self.strength)
             return
@@ -301,6 +308,19 @@ def network_input(
     return values, good
 
 
+def volume_input(
+    network: Any, fitted: Normalization, scan: Scan, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, ...]:
+    """Return what a network is shown of the volume as a whole, (1, n); nothing, where it takes nothing."""
+    if not getattr(network, "summary", 0):
+        return ()
+    import torch
+
+    from medcolor.networks.volume_summary import volume_summary
+
+    return (torch.from_numpy(volume_summary(fitted, scan))[None].to(device),)
+
+
 def mean_ab(posteriors: torch.Tensor, palette_ab: NDArray[np.float32]) -> torch.Tensor:
     """Return the palette's annealed mean, (n, h, w, 2), of posteriors (K, n, h, w), where they are.
 
@@ -312,6 +332,31 @@ def mean_ab(posteriors: torch.Tensor, palette_ab: NDArray[np.float32]) -> torch.
     colors = torch.from_numpy(palette_ab).to(posteriors)
     total = weights.sum(dim=0).unsqueeze(-1)
     return torch.einsum("knhw,kc->nhwc", weights, colors) / total
+
+
+def error_of(
+    posteriors: torch.Tensor,
+    log_scale: torch.Tensor,
+    palette_ab: NDArray[np.float32],
+    *,
+    mean: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the colour error to expect, (n, h, w), in (a*, b*) steps of this palette; 0 where no image is.
+
+    Parameters
+    ----------
+    posteriors : Tensor, (K, n, h, w)
+    log_scale : Tensor, (n, h, w)
+    palette_ab : ndarray of float32, (K, 2)
+    mean : Tensor, (n, h, w, 2), optional
+        :func:`mean_ab` of them, where it is known.
+    """
+    import torch
+
+    from medcolor.networks.expected_error import expected_error
+
+    mean = mean_ab(posteriors, palette_ab) if mean is None else mean
+    return expected_error(posteriors, mean.movedim(-1, 0), torch.from_numpy(palette_ab), log_scale)
 
 
 def faded(error: torch.Tensor, fade: float) -> torch.Tensor:
@@ -374,9 +419,11 @@ __all__ = [
     "ColorizeAll",
     "NetworkColorizer",
     "Prediction",
+    "error_of",
     "faded",
     "find_device",
     "mean_ab",
     "network_input",
     "scans_in",
+    "volume_input",
 ]

@@ -147,10 +147,11 @@ class Normalization:
         return Normalization("linear", low, max(high, low + least), inverted)
 
 
-def spread_sample(scan: Scan) -> NDArray[Any]:
-    """Return values spread evenly over the image parts of a volume, always the same ones."""
+def spread_sample(scan: Scan, *, at_most: int = _SAMPLE) -> NDArray[Any]:
+    """Return values spread evenly over the image parts of a volume, about ``at_most``, always the same ones."""
     slices = to_slices(scan.voxels)
-    stride = max(1, -(-slices.size // _SAMPLE))
+    stride = max(1, -(-slices.size // at_most))
+    stride += stride > 1 and stride % 2 == 0  # even ones would meet the same columns in every row
     parts = []
     for k in range(len(slices)):
         span = slice(k % stride, None, stride)  # another start in each slice: no column is favoured

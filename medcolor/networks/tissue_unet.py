@@ -2,7 +2,8 @@
 
 A U-Net works on a quarter of the resolution (its input is folded into channels, so no pixel is thrown away). What it
 knows about each place is brought back to full size in few channels, where a light part that sees the gray decides
-pixel by pixel. Everything is convolutions, without branches on data: the graph exports as it is.
+pixel by pixel. A summary of the whole volume's gray shifts both parts: a lost unit or a changed gamma is a property of
+the volume, and its histogram shows it. Nothing branches on data: the graph exports as it is.
 """
 
 from __future__ import annotations
@@ -17,20 +18,26 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from medcolor.networks.volume_summary import SUMMARY
+
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "full": {"reduction": 1, "refinement": 0, "widths": (16, 32, 64, 96)},
-        "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (16, 32, 64, 96)},
-        "half_refined": {"reduction": 2, "refinement": 16, "widths": (16, 32, 64, 96)},
-        "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (16, 32, 64, 96)},
-        "quarter_refined": {"reduction": 4, "refinement": 16, "widths": (32, 48, 64, 96)},
-        "quarter_small": {"reduction": 4, "refinement": 16, "widths": (16, 32, 64, 96)},
+        "full": {"reduction": 1, "refinement": 0, "widths": (16, 32, 64, 96), "summary": SUMMARY},
+        "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (16, 32, 64, 96), "summary": SUMMARY},
+        "half_refined": {"reduction": 2, "refinement": 32, "widths": (16, 32, 64, 96), "summary": SUMMARY},
+        "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (32, 48, 64, 96), "summary": SUMMARY},
+        "quarter_refined": {"reduction": 4, "refinement": 32, "widths": (32, 48, 64, 96), "summary": SUMMARY},
+        "quarter_small": {"reduction": 4, "refinement": 16, "widths": (16, 32, 64, 96), "summary": SUMMARY},
     }
 )
-"""Designs to be ranked against each other: keyword arguments of :class:`TissueUNet`. None has been trained yet."""
+"""Designs ranked against each other (docs/adr/0006): keyword arguments of :class:`TissueUNet`."""
 
 LOG_SCALES = (-6.0, 6.0)
-"""Fence around the log of the expected error, in a*, b* units: 0.002 to 400, far outside what is meant."""
+"""Fence around the log of the correction to the expected error: 1/400 to 400, far outside what is meant."""
+
+
+_HIDDEN = 64  # of what turns the summary into shifts
+_SLOPE = 4.0  # of a unit at full resolution when training begins
 
 
 class TissueOutput(NamedTuple):
@@ -41,7 +48,8 @@ class TissueOutput(NamedTuple):
     logits : Tensor, (N, K, H, W)
         Of the tissue classes.
     log_scale : Tensor, (N, 1, H, W)
-        Natural logarithm of the expected colour error, in units of a*, b*.
+        Natural logarithm of the colour error to expect, as a multiple of what the posteriors say by themselves
+        (:mod:`medcolor.networks.expected_error`).
     """
 
     logits: torch.Tensor
@@ -65,6 +73,8 @@ class TissueUNet(nn.Module):
         Channels of the part at full resolution; 0 enlarges the logits bilinearly instead (the fast mode).
     hint_channels : int
         Reserved for hints: further input channels after the image's.
+    summary : int
+        Numbers that summarize the volume (:mod:`medcolor.networks.volume_summary`); 0: the network sees slices alone.
 
     Raises
     ------
@@ -81,17 +91,19 @@ class TissueUNet(nn.Module):
         reduction: int = 4,
         refinement: int = 16,
         hint_channels: int = 0,
+        summary: int = 0,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
-        if classes < 2 or in_channels < 1 or hint_channels < 0 or refinement < 0 or reduction not in (1, 2, 4):
+        if classes < 2 or in_channels < 1 or min(hint_channels, refinement, summary) < 0 or reduction not in (1, 2, 4):
             raise ValueError(
-                f"TissueUNet takes classes >= 2, in_channels >= 1, hint_channels >= 0, refinement >= 0 and reduction "
-                f"1, 2 or 4; got {classes}, {in_channels}, {hint_channels}, {refinement} and {reduction}."
+                f"TissueUNet takes classes >= 2, in_channels >= 1, hint_channels, refinement and summary >= 0 and "
+                f"reduction 1, 2 or 4; got {classes}, {in_channels}, {hint_channels}, {refinement}, {summary} and "
+                f"{reduction}."
             )
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
-        self.classes, self.reduction, self.refinement = classes, reduction, refinement
+        self.classes, self.reduction, self.refinement, self.summary = classes, reduction, refinement, summary
         self.in_channels = in_channels + hint_channels
         self.multiple = reduction << (len(widths) - 1)
         """Sides are filled up to multiples of this."""
@@ -103,15 +115,26 @@ class TissueUNet(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in upward)
         self.up = nn.ModuleList(_double(a, a) for a, _ in upward)
         self.scale = nn.Sequential(nn.Conv2d(widths[0], 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 1))
+        self.shifts = (widths[0], widths[-1], refinement, refinement, refinement)
+        if summary:
+            self.volume = nn.Sequential(
+                nn.Linear(summary, _HIDDEN), nn.ReLU(inplace=True), nn.Linear(_HIDDEN, sum(self.shifts))
+            )
+            with torch.no_grad():  # begins as a network that sees slices alone, nearly
+                self.volume[2].weight.mul_(0.1)
+                self.volume[2].bias.zero_()
         if not refinement:
             self.head = nn.Conv2d(widths[0], classes, 1)
             return
         folded = min(2, reduction) ** 2
         self.context = nn.Conv2d(widths[0], refinement, 1)
         self.look = nn.Conv2d(self.in_channels * folded, refinement, 3, padding=1, bias=False)
-        self.refine = _conv(refinement, refinement)
+        self.refine = nn.Conv2d(refinement, refinement, 1)
         self.head = nn.Conv2d(refinement, classes * folded, 1)
-        self.edge_scale = nn.Conv2d(refinement, folded, 1)
+        self.edge_scale = nn.Sequential(
+            nn.Conv2d(refinement + classes * folded, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1)
+        )
+        _spread_kinks(self.look, self.context, folded)
 
     @property
     def reach(self) -> int:
@@ -120,20 +143,30 @@ class TissueUNet(nn.Module):
         cells = 2 + 6 * ((1 << len(self.down)) - 1)
         return (cells + 1) * self.reduction + 2  # and the bilinear kernel, and the refinement
 
-    def forward(self, x: torch.Tensor) -> TissueOutput:
+    def forward(self, x: torch.Tensor, volume: torch.Tensor | None = None) -> TissueOutput:
         """Return logits and log scale of images of any size.
 
         Parameters
         ----------
         x : Tensor, (N, in_channels + hint_channels, H, W)
             Normalized to about [-1, 1].
+        volume : Tensor, (N, summary) or (1, summary)
+            Of the volume each image is from; needed where the network was built with a summary.
+
+        Raises
+        ------
+        ValueError
+            A summary is missing, or was given to a network without.
         """
+        if (volume is not None) != (self.summary > 0):
+            raise ValueError(f"This network takes {self.summary or 'no'} numbers that summarize the volume.")
         height, width = x.shape[-2:]
         x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
-        features = self._context_of(x)
+        shifts = self._shifts(volume)
+        features = self._context_of(x, *shifts[:2])
         coarse = self.scale(features.detach())  # the estimate must not bend what it rates
         if self.refinement:
-            planes = self._refined(x, features, coarse)
+            planes = self._refined(x, features, coarse, *shifts[2:])
             logits, log_scale = planes[:, : self.classes], planes[:, self.classes :]
         else:
             planes = self.head(features).contiguous()  # plane by plane, as colours are computed
@@ -149,31 +182,67 @@ class TissueUNet(nn.Module):
                 module.fold()
         return copy
 
-    def _context_of(self, x: torch.Tensor) -> torch.Tensor:
-        levels = [self.stem(_folded(x, self.reduction))]
+    def _shifts(self, volume: torch.Tensor | None) -> list[torch.Tensor | None]:
+        """Return what the summary adds to stem, bottom, context, and (as factor and term) the refinement."""
+        if volume is None:
+            return [None] * len(self.shifts)
+        return [part[..., None, None] for part in self.volume(volume).split(self.shifts, dim=1)]
+
+    def _context_of(self, x: torch.Tensor, stem: torch.Tensor | None, bottom: torch.Tensor | None) -> torch.Tensor:
+        levels = [_added(self.stem(_folded(x, self.reduction)), stem)]
         for down in self.down:
             levels.append(down(levels[-1]))
-        out = levels.pop()
+        out = _added(levels.pop(), bottom)
         for narrow, up in zip(self.narrow, self.up, strict=True):
             out = up(functional.interpolate(narrow(out), scale_factor=2.0, mode="nearest") + levels.pop())
         return out
 
-    def _refined(self, x: torch.Tensor, features: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    def _refined(
+        self,
+        x: torch.Tensor,
+        features: torch.Tensor,
+        coarse: torch.Tensor,
+        shift: torch.Tensor | None,
+        factor: torch.Tensor | None,
+        term: torch.Tensor | None,
+    ) -> torch.Tensor:
         """Return logits and log scale, (N, K + 1, H, W), at full resolution.
 
         Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
         """
         fold = min(2, self.reduction)
-        context = _enlarged(self.context(features), self.reduction // fold)
-        h = self.refine(self.look(_folded(x, fold)).add_(context).relu_())
+        context = _enlarged(_added(self.context(features), shift), self.reduction // fold)
+        h = self.look(_folded(x, fold)).add_(context).relu_()
+        size = h.shape[2:]
+        h = _project(h, self.refine).relu_()
+        if factor is not None and term is not None:
+            h = torch.addcmul(h + term[..., 0], h, factor[..., 0])
+        logits = _project(h, self.head)
+        seen = torch.cat([h, logits], dim=1).detach()  # the estimate sees what it rates, and does not bend it
         # to single pixels, not to squares: the estimate would show them
-        coarse = functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
-        if self.training:
-            planes = torch.cat([_project(h, self.head), _project(h.detach(), self.edge_scale) + coarse], dim=1)
-        else:  # the same in one product: nothing learns now
-            planes = _project(h, self.head, self.edge_scale)
-            planes[:, self.head.out_channels :] += coarse
-        return _unfolded(planes.unflatten(2, h.shape[2:]), fold)
+        scale = functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
+        scale = scale + _project(_project(seen, self.edge_scale[0]).relu_(), self.edge_scale[2])
+        return _unfolded(torch.cat([logits, scale], dim=1).unflatten(2, size), fold)
+
+
+def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:
+    """Let the units that look at each pixel bend at grays spread over the range, instead of all near the middle.
+
+    A tissue is an interval of gray: with this start the part at full resolution has the intervals before it learns.
+    """
+    each = look.out_channels // folded
+    grays = torch.linspace(-1, 1, each + 2)[1:-1]
+    with torch.no_grad():
+        look.weight.mul_(0.3)
+        for pixel in range(folded):
+            for n, gray in enumerate(grays):
+                unit, slope = pixel * each + n, _SLOPE * (-1) ** n
+                look.weight[unit, pixel, 1, 1] += slope
+                context.bias[unit] = -slope * gray  # type: ignore[index]
+
+
+def _added(x: torch.Tensor, shift: torch.Tensor | None) -> torch.Tensor:
+    return x if shift is None else x + shift
 
 
 def _folded(x: torch.Tensor, side: int) -> torch.Tensor:
@@ -189,11 +258,11 @@ def _unfolded(x: torch.Tensor, side: int) -> torch.Tensor:
     return rows.transpose(2, 3).flatten(4, 5).flatten(2, 3)
 
 
-def _project(x: torch.Tensor, *parts: nn.Conv2d) -> torch.Tensor:
-    """Return 1 x 1 convolutions, one below the other, as one product, (N, channels, H * W) plane by plane in memory."""
-    weight = torch.cat([part.weight for part in parts]).flatten(1)
-    bias = torch.cat([part.bias for part in parts if part.bias is not None])
-    return torch.matmul(weight, x.flatten(2)).add_(bias[:, None])
+def _project(x: torch.Tensor, part: nn.Conv2d) -> torch.Tensor:
+    """Return a 1 x 1 convolution as one product, (N, channels, H * W) plane by plane in memory."""
+    bias = part.bias
+    assert bias is not None
+    return torch.matmul(part.weight.flatten(1), x.flatten(2)).add_(bias[:, None])
 
 
 def _enlarged(x: torch.Tensor, factor: int) -> torch.Tensor:

@@ -151,7 +151,7 @@ def training_degradations(family: str, *, strength: float = 1.0) -> Compose:
     tilt = 8.0 if family in {"XR", "MG", "NM"} else 15.0
     steps: list[tuple[type[Degradation], float, Bounds | None]] = [
         (Rotation, 0.4, (-tilt, tilt)),
-        (FieldOfView, 0.3, None),
+        (FieldOfView, 0.4, None),
         (Resolution, 0.2, None),
         (Blur, 0.3, None),
     ]

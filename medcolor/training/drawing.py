@@ -18,6 +18,8 @@ from medcolor.errors import TrainingError
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample], Sample]
+VOLUME = "volume"
+"""Key of the summary of the volume a sample is from (:mod:`medcolor.networks.volume_summary`)."""
 _STILL = 0.02  # change of the network's input (-1..1) below which gray counts as unchanged, where nobody marked it
 
 
@@ -90,7 +92,8 @@ def stack_samples(samples: Sequence[Sample]) -> dict[str, Tensor]:
         raise TrainingError(
             f"Samples of a batch differ in size: {sorted(sizes)}. Crop and pad to one size in transform."
         )
-    batch = {name: torch.stack([torch.as_tensor(s[name]).float() for s in samples]) for name in ("image", "target")}
+    names = ["image", "target"] + [VOLUME] * all(VOLUME in sample for sample in samples)
+    batch = {name: torch.stack([torch.as_tensor(s[name]).float() for s in samples]) for name in names}
     if not any(sample.get("neighbour") is not None for sample in samples):
         return batch
     pairs = [_pair(sample) for sample in samples]

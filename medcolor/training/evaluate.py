@@ -92,20 +92,29 @@ def physics(scan: Scan) -> Prediction:
 
 def shipped(colorizer: NetworkColorizer) -> Predict:
     """Return the arm of a bundle exactly as somebody would use it: its half-precision weights, tiles, device."""
+    from medcolor.colorizers.network import error_of
 
     def predict(scan: Scan) -> Prediction:
         found, (ni, nj, nk) = colorizer.predict(scan), scan.shape
         posteriors = np.empty((len(found.classes), nk, nj, ni), np.float32)
         error = np.empty((nk, nj, ni), np.float32)
-        for tile, likely, doubt in found.tensors(slice(0, nk)):
+        ab = colorizer.palette_for(scan).ab
+        for tile, likely, log_scale in found.tensors(slice(0, nk)):
             posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
-            error[tile.kept] = doubt.cpu().numpy()
+            error[tile.kept] = error_of(likely, log_scale, ab).cpu().numpy()
         return Prediction(posteriors, np.log(np.maximum(error, np.float32(1e-6))))  # 0 where no image is
 
     return predict
 
 
-def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int = 4) -> Predict:
+def learned(
+    network: Any,
+    normalization: Any,
+    *,
+    palette_ab: NDArray[np.float32] | None = None,
+    device: Any = "cpu",
+    batch: int = 4,
+) -> Predict:
     """Return the arm of a network that is being trained, with the input it will have in use.
 
     Parameters
@@ -114,25 +123,30 @@ def learned(network: Any, normalization: Any, *, device: Any = "cpu", batch: int
         In eval mode, on ``device``.
     normalization : Normalization
         Fitted here to each scan.
+    palette_ab : ndarray of float32, (K, 2), optional
+        Colours that the expected error is of; without, the largest posterior stands for confidence.
     device : torch.device or str
     batch : int
         Slices at a time.
     """
     import torch
 
-    from medcolor.colorizers.network import network_input
+    from medcolor.colorizers.network import error_of, network_input, volume_input
 
     def predict(scan: Scan) -> Prediction:
         count, fitted = scan.shape[2], normalization.fit(scan)
+        extra = volume_input(network, fitted, scan, device)
         posteriors: list[NDArray[np.float32]] = []
         scales: list[NDArray[np.float32]] = []
         with torch.no_grad():
             for start in range(0, count, batch):
                 values, _ = network_input(scan, fitted, slice(start, min(start + batch, count)))
-                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device))
-                posteriors.append(torch.softmax(out.logits.float(), dim=1).cpu().numpy())
-                if out.log_scale is not None:
-                    scales.append(out.log_scale[:, 0].float().cpu().numpy())
+                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device), *extra)
+                likely = torch.softmax(out.logits.float(), dim=1)
+                posteriors.append(likely.cpu().numpy())
+                if palette_ab is not None:
+                    error = error_of(likely.movedim(1, 0), out.log_scale[:, 0].float(), palette_ab)
+                    scales.append(error.log().cpu().numpy())
         stacked = np.ascontiguousarray(np.concatenate(posteriors).swapaxes(0, 1))
         return Prediction(stacked, np.concatenate(scales) if scales else None)
 

@@ -22,7 +22,7 @@ from medcolor.bundle_writing import half_precision
 from medcolor.errors import OutputExistsError, TrainingError
 from medcolor.training import checkpoints
 from medcolor.training.devices import Placement, place
-from medcolor.training.drawing import DrawnSamples, Positions, Sample, Transform, sample_seed, stack_samples
+from medcolor.training.drawing import VOLUME, DrawnSamples, Positions, Sample, Transform, sample_seed, stack_samples
 from medcolor.training.losses import LossTerms, TissueLoss
 from medcolor.training.options import FitOptions, FitResult
 
@@ -68,7 +68,7 @@ def fit(
     network : nn.Module
         (N, 1, H, W) in -1..1 to an output with ``logits`` and ``log_scale``.
     samples : sequence of dict
-        "image" (1, H, W), "target" (K, H, W), and where known "neighbour" (1, H, W) and "still" (H, W), after
+        "image" (1, H, W), "target" (K, H, W), and where known "neighbour" (1, H, W), "still" (H, W) and "volume", after
         ``transform`` all of one size and ready for the network.
     loss : TissueLoss
     validate : callable
@@ -118,6 +118,7 @@ class _Run:
     ) -> None:
         torch.manual_seed(options.seed)
         self.network, self.loss = network.to(placement.device), loss.to(placement.device)
+        self.network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
         self.averaged = copy.deepcopy(self.network) if options.average else None
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
@@ -200,13 +201,19 @@ class _Run:
         self.network.train()
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         image, count = batch["image"], len(batch["image"])
-        images = torch.cat([image, batch["neighbour"]]) if "neighbour" in batch else image
+        still = batch.get("still")
+        near = None if still is None else still.flatten(1).any(dim=1).nonzero()[:, 0]  # the others have no neighbour
+        images = image if near is None else torch.cat([image, batch["neighbour"][near]])
+        extra = ()
+        if getattr(self.network, "summary", 0):
+            volume = batch[VOLUME]
+            extra = (volume if near is None else torch.cat([volume, volume[near]]),)
         with torch.autocast(device.type, dtype=self.placement.precision, enabled=self.placement.mixed):
-            out = self.network(images)
-        neighbour = out.logits[count:] if "neighbour" in batch else None
+            out = self.network(images, *extra)
+        neighbour = None if near is None else out.logits[:count].index_put((near,), out.logits[count:])
         doubt = None if out.log_scale is None else out.log_scale[:count]
         terms: LossTerms = self.loss(
-            out.logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=batch.get("still")
+            out.logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=still
         )
         self.optimizer.zero_grad(set_to_none=True)
         groups = self._clipped_apart(terms)

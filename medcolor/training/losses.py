@@ -1,9 +1,10 @@
 """What training pulls toward: the target's tissue posteriors, their colour, agreement between slices, honest doubt.
 
 Cross-entropy teaches the classes, Huber on the expected (a*, b*) says which confusions can be seen, consistency keeps
-neighbouring slices alike. The scale head learns the size of the colour error *after the fact*: the error is detached
-here and the features are detached in the network, because a Laplace likelihood on the main path made small
-structures collapse when it was tried.
+neighbouring slices alike. How large the colour error will be is said first by the posteriors themselves (how far apart
+the colours are that they waver between), and the scale head learns, *after the fact*, what they misjudge: the error is
+detached here and the features are detached in the network, because a Laplace likelihood on the main path made small
+structures collapse when it was tried. A scale head alone ranked errors worse than the posteriors (docs/adr/0006).
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medcolor.networks.expected_error import SMALLEST_ERROR, posterior_spread
 from medcolor.networks.tissue_unet import LOG_SCALES
 
 AB_UNIT = 10.0  # colour terms are in units of ten (a*, b*) steps, so that they weigh like a cross-entropy
 SHARPEN = 2.0  # 1 / T of the palette's annealed mean, as color_from_posteriors has it
-_SMALLEST = 1e-2  # error below which the Laplace scale has nothing left to learn: keeps its optimum finite
 
 
 class LossTerms(NamedTuple):
@@ -107,7 +108,7 @@ def laplace_scale(log_scale: Tensor, error: Tensor, weights: Tensor) -> Tensor:
         Size of the colour error in the same unit. Detached here: doubt never moves the colour.
     weights : Tensor, (N, H, W)
     """
-    size = error.detach().clamp(min=_SMALLEST)
+    size = error.detach().clamp(min=SMALLEST_ERROR)
     log_size = torch.log(size)
     s = log_scale[:, 0].clamp(*LOG_SCALES)
     return masked_mean(size * torch.exp(-s) + s - 1 - log_size, weights)
@@ -165,7 +166,7 @@ class TissueLoss(nn.Module):
         ----------
         logits : Tensor, (N, K, H, W)
         log_scale : Tensor, (N, 1, H, W), or None
-            None leaves the scale term out.
+            Log of the colour error as a multiple of what the posteriors say; None leaves the scale term out.
         target : Tensor, (N, K, H, W)
             Posteriors; all zero marks padding, which counts nowhere.
         neighbour_logits : Tensor, (N, K, H, W), optional
@@ -192,7 +193,10 @@ class TissueLoss(nn.Module):
             agreement = color_huber(ab, expected_ab(neighbour_logits.float(), self.palette_ab), pixels * still)
         if log_scale is not None:
             error = torch.linalg.vector_norm((ab - wanted).detach(), dim=1)
-            doubt = laplace_scale(log_scale.float(), error, pixels)
+            with torch.no_grad():
+                likely = functional.softmax(logits, dim=1).movedim(1, 0)
+                spread = posterior_spread(likely, ab.movedim(1, 0), self.palette_ab)
+            doubt = laplace_scale(log_scale.float() + torch.log(spread)[:, None], error, pixels)
         parts = (entropy, color, agreement, doubt)
         total = sum((w * part for w, part in zip(self.weights, parts, strict=True) if w), zero)
         return LossTerms(total, *parts)

@@ -48,8 +48,8 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the config says; where data and output are, and what the card says, is not part of it."""
-        told = {key: value for key, value in self.settings.items() if key != "card"}
+        """SHA-256 of what the config says of the training: not what is measured afterwards, nor what the card says."""
+        told = {key: value for key, value in self.settings.items() if key not in {"card", "evaluation"}}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def get(self, key: str, default: Any = None) -> Any:

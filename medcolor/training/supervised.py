@@ -16,10 +16,11 @@ import torch
 
 from medcolor.bundle_files import FILES
 from medcolor.errors import OutputExistsError, TrainingError
+from medcolor.networks.volume_summary import summarize
 from medcolor.training.checkpoints import LAST
 from medcolor.training.degradations import REFERENCE
 from medcolor.training.devices import place
-from medcolor.training.drawing import Sample
+from medcolor.training.drawing import VOLUME, Sample
 from medcolor.training.export import CARD, check_exportable, export_bundle, identity
 from medcolor.training.loop import FitResult, fit
 from medcolor.training.recipe import Recipe, fit_options, read_recipe
@@ -49,7 +50,7 @@ class Prepare:
     normalization: Normalization
 
     def __call__(self, sample: Sample) -> Sample:
-        """Return the sample with "image" and "neighbour" in -1..1.
+        """Return the sample with "image" and "neighbour" in -1..1, and the "volume"'s summary.
 
         Raises
         ------
@@ -62,6 +63,8 @@ class Prepare:
         out["image"] = torch.from_numpy(fitted(image))
         if out.get("neighbour") is not None:
             out["neighbour"] = torch.from_numpy(fitted(np.asarray(out["neighbour"], np.float32)))
+        values = np.asarray(out[REFERENCE] if out.get(REFERENCE) is not None else image, np.float32)
+        out[VOLUME] = torch.from_numpy(summarize(fitted, values))
         return out
 
     def _fitted(self, sample: Sample) -> Normalization:
@@ -153,7 +156,7 @@ def train(
             "family": recipe.family,
             "classes": list(sides["train"].classes),
             "config": recipe.digest,
-            "data": identity(sides),
+            "data": identity({side: sides[side] for side in ("train", "val")}),
         },
         progress=stage("training"),
         cancel=cancel,
@@ -253,8 +256,14 @@ def _transform(recipe: Recipe, normalization: Normalization) -> Callable[[Sample
         degrade = training_degradations(recipe.family, **wanted)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"augmentation: {error}") from error
+    wide = (int(height) * 3 // 2, int(width) * 3 // 2)  # degrading what is then cut away costs more than training
     composed: Callable[[Sample], Sample] = Compose(
-        [*degrade.transforms, Prepare(normalization), CropOrPad((int(height), int(width)))]
+        [
+            CropOrPad(wide, pad=False),
+            *degrade.transforms,
+            Prepare(normalization),
+            CropOrPad((int(height), int(width))),
+        ]
     )
     return composed
 
@@ -270,12 +279,13 @@ def _measure(
 
     wanted = dict(recipe.get("evaluation"))
     severities = wanted.get("severities", ["low", "middle", "high"])
-    colorizer = NetworkColorizer(load_bundle(output, trust=True), device=device)
+    style = str(recipe.get("style", "contrast"))
+    colorizer = NetworkColorizer(load_bundle(output, trust=True), palette=style, device=device)
     return evaluate(
         labeled_scans(dataset, limit=wanted.get("scans")),
         {"learned": shipped(colorizer), "physics": physics},
         family=recipe.family,
         conditions=[c for c in evaluation_table(recipe.family) if c.severity in severities or c.name == "lost_units"],
-        style=str(recipe.get("style", "contrast")),
+        style=style,
         progress=progress,
     )

@@ -54,7 +54,7 @@ class Rotation(_Moving):
 class FieldOfView(_Moving):
     """A smaller field of view, stretched to the same size; the level is the share of each side that is lost."""
 
-    training = (0.0, 0.4)
+    training = (0.0, 0.55)
 
     def theta(self, level: float, chance: Chance, size: tuple[int, int]) -> Tensor:
         """Return the zoom, somewhere inside the old field."""
@@ -72,44 +72,54 @@ class CropOrPad(Degradation):
         H, W.
     centered : bool
         Take the middle instead of a random place.
+    pad : bool
+        False: a side that is smaller already stays as it is.
     """
 
-    def __init__(self, size: tuple[int, int], *, centered: bool = False) -> None:
+    def __init__(self, size: tuple[int, int], *, centered: bool = False, pad: bool = True) -> None:
         super().__init__(1.0)
-        self.size, self.centered = (int(size[0]), int(size[1])), centered
+        self.size, self.centered, self.pad = (int(size[0]), int(size[1])), centered, pad
 
     def apply(self, image: Tensor, level: float, *, window: Bounds, chance: Chance) -> Tensor:
         """Cut (C, H, W); padding has the smallest value."""
-        return self._cut(image, self._corner(_size(image), chance), float(image.min()))
+        wanted = self._wanted(_size(image))
+        return _cut(image, self._corner(_size(image), wanted, chance), wanted, float(image.min()))
 
     def on_sample(self, sample: Mapping[str, Any], level: float, chance: Chance) -> dict[str, Any]:
         """Cut everything that has a place. Padding is class 0: outside."""
         out = dict(sample)
-        corner = self._corner(_size(torch.as_tensor(out["image"])), chance)
+        size = _size(torch.as_tensor(out["image"]))
+        wanted = self._wanted(size)
+        if wanted == size:
+            return out
+        corner = self._corner(size, wanted, chance)
         for key in MOVED:
             if out.get(key) is None:
                 continue
             whole = torch.as_tensor(out[key])
-            out[key] = self._cut(whole, corner, float(whole.min()) if key in IMAGES else 0.0)
+            out[key] = _cut(whole, corner, wanted, float(whole.min()) if key in IMAGES else 0.0)
             if key == "target":
                 out[key][0] += 1 - out[key].sum(0).round()  # only padding sums to 0
         return out
 
-    def _corner(self, size: tuple[int, int], chance: Chance) -> tuple[int, int]:
-        spare = [have - want for have, want in zip(size, self.size, strict=True)]
+    def _wanted(self, size: tuple[int, int]) -> tuple[int, int]:
+        return self.size if self.pad else (min(self.size[0], size[0]), min(self.size[1], size[1]))
+
+    def _corner(self, size: tuple[int, int], wanted: tuple[int, int], chance: Chance) -> tuple[int, int]:
+        spare = [have - want for have, want in zip(size, wanted, strict=True)]
         if self.centered:
             return spare[0] // 2, spare[1] // 2
         j, i = (chance.randint(0, s + 1) if s > 0 else -chance.randint(0, 1 - s) for s in spare)
         return int(j), int(i)
 
-    def _cut(self, whole: Tensor, corner: tuple[int, int], fill: float) -> Tensor:
-        h, w = self.size
-        out = whole.new_full((*whole.shape[:-2], h, w), fill)
-        j, i = corner
-        top, left = max(j, 0), max(i, 0)
-        part = whole[..., top : max(j + h, 0), left : max(i + w, 0)]
-        out[..., top - j : top - j + part.shape[-2], left - i : left - i + part.shape[-1]] = part
-        return out
+
+def _cut(whole: Tensor, corner: tuple[int, int], size: tuple[int, int], fill: float) -> Tensor:
+    (h, w), (j, i) = size, corner
+    out = whole.new_full((*whole.shape[:-2], h, w), fill)
+    top, left = max(j, 0), max(i, 0)
+    part = whole[..., top : max(j + h, 0), left : max(i + w, 0)]
+    out[..., top - j : top - j + part.shape[-2], left - i : left - i + part.shape[-1]] = part
+    return out
 
 
 def _size(image: Tensor) -> tuple[int, int]:

@@ -11,13 +11,18 @@ import torch
 
 from medcolor.networks import VARIANTS, TissueUNet
 
-TINY = {"widths": (8, 12, 16), "reduction": 4, "refinement": 8}
+TINY = {"widths": (8, 12, 16), "reduction": 4, "refinement": 8, "summary": 5}
 
 
 @pytest.fixture(autouse=True)
 def _one_thread_and_one_seed() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def seen(network: TissueUNet, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a network takes: images, and where it wants one a summary of their volume, always the same."""
+    return (x, torch.linspace(0, 1, network.summary)[None]) if network.summary else (x,)
 
 
 def randomized(network: TissueUNet) -> TissueUNet:
@@ -36,7 +41,7 @@ def randomized(network: TissueUNet) -> TissueUNet:
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (33, 47), (64, 32)])
 def test_every_variant_takes_any_size(name: str, size: tuple[int, int]) -> None:
     network = TissueUNet(7, **VARIANTS[name]).eval()
-    out = network(torch.randn(2, 1, *size))
+    out = network(*seen(network, torch.randn(2, 1, *size)))
     assert out.logits.shape == (2, 7, *size)
     assert out.log_scale.shape == (2, 1, *size)
     assert out.logits.isfinite().all()
@@ -55,10 +60,13 @@ def test_folding_the_normalization_changes_nothing(name: str) -> None:
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     x = torch.randn(1, 1, 64, 48)
     with torch.inference_mode():
-        for expected, got in zip(network(x), folded(x), strict=True):
+        for expected, got in zip(network(*seen(network, x)), folded(*seen(network, x)), strict=True):
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(
-                folded.to(memory_format=torch.channels_last)(x)[0], network(x)[0], rtol=1e-4, atol=1e-4
+                folded.to(memory_format=torch.channels_last)(*seen(network, x))[0],
+                network(*seen(network, x))[0],
+                rtol=1e-4,
+                atol=1e-4,
             )
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()), "a copy was folded"
 
@@ -66,7 +74,7 @@ def test_folding_the_normalization_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ["full", "half_refined", "quarter_bilinear", "quarter_refined"])
 def test_the_estimate_of_the_error_does_not_bend_what_it_rates(name: str) -> None:
     network = TissueUNet(4, **VARIANTS[name])
-    out = network(torch.randn(2, 1, 64, 64))
+    out = network(*seen(network, torch.randn(2, 1, 64, 64)))
     out.log_scale.sum().backward()
     touched = {
         key.split(".")[0] for key, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
@@ -77,7 +85,7 @@ def test_the_estimate_of_the_error_does_not_bend_what_it_rates(name: str) -> Non
 
 def test_every_other_parameter_learns_from_the_logits() -> None:
     network = TissueUNet(4, **TINY)
-    network(torch.randn(2, 1, 64, 64)).logits.square().sum().backward()
+    network(*seen(network, torch.randn(2, 1, 64, 64))).logits.square().sum().backward()
     still = {key for key, p in network.named_parameters() if p.grad is None or p.grad.abs().sum() == 0}
     assert all(key.startswith(("scale", "edge_scale")) for key in still), still
 
@@ -98,7 +106,7 @@ def test_a_shift_by_the_multiple_shifts_the_answer() -> None:
     assert network.reach < margin
     x = torch.randn(1, 1, 224, 224)
     with torch.inference_mode():
-        here, there = network(x).logits, network(x.roll(shift, dims=3)).logits
+        here, there = (network(*seen(network, each)).logits for each in (x, x.roll(shift, dims=3)))
     rows = slice(margin, 224 - margin)
     torch.testing.assert_close(
         there[..., rows, margin + shift : 224 - margin + shift],
@@ -110,7 +118,7 @@ def test_a_shift_by_the_multiple_shifts_the_answer() -> None:
 
 def test_hints_are_further_channels() -> None:
     network = TissueUNet(3, **TINY, hint_channels=4).eval()
-    assert network(torch.randn(1, 5, 16, 16)).logits.shape == (1, 3, 16, 16)
+    assert network(*seen(network, torch.randn(1, 5, 16, 16))).logits.shape == (1, 3, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +131,7 @@ def test_hints_are_further_channels() -> None:
         {"reduction": 3},
         {"refinement": -1},
         {"hint_channels": -1},
+        {"summary": -1},
     ],
 )
 def test_what_cannot_be_built_is_refused(options: dict[str, object]) -> None:
@@ -133,11 +142,12 @@ def test_what_cannot_be_built_is_refused(options: dict[str, object]) -> None:
 def test_one_exported_graph_serves_every_size() -> None:
     network = randomized(TissueUNet(4, **TINY)).folded()
     free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    graph = torch.export.export(network, (torch.randn(2, 1, 65, 50),), dynamic_shapes=(free,)).module()
+    example = seen(network, torch.randn(2, 1, 65, 50))
+    graph = torch.export.export(network, example, dynamic_shapes=(free, None)).module()
     with torch.inference_mode():
         for size in ((2, 1, 65, 50), (3, 1, 40, 90)):
-            x = torch.randn(size)
-            torch.testing.assert_close(graph(x)[0], network(x).logits, rtol=1e-4, atol=1e-4)
+            inputs = seen(network, torch.randn(size))
+            torch.testing.assert_close(graph(*inputs)[0], network(*inputs).logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -150,13 +160,15 @@ def test_onnx_runtime_gives_the_same_logits_for_every_size(tmp_path: Path) -> No
     network = randomized(TissueUNet(4, **TINY)).folded()
     path = tmp_path / "network.onnx"
     free = {0: "n", 2: "height", 3: "width"}
-    torch.onnx.export(network, (torch.randn(2, 1, 65, 50),), path, dynamo=True, dynamic_shapes=(free,), verbose=False)
+    example = seen(network, torch.randn(2, 1, 65, 50))
+    torch.onnx.export(network, example, path, dynamo=True, dynamic_shapes=(free, None), verbose=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for size in ((2, 1, 65, 50), (1, 1, 40, 96)):
-        x = torch.randn(size)
-        logits, log_scale = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        inputs = seen(network, torch.randn(size))
+        names = (given.name for given in session.get_inputs())
+        logits, log_scale = session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})
         with torch.inference_mode():
-            expected = network(x)
+            expected = network(*inputs)
         np.testing.assert_allclose(logits, expected.logits.numpy(), atol=1e-3)
         np.testing.assert_allclose(log_scale, expected.log_scale.numpy(), atol=1e-3)
 
@@ -164,10 +176,25 @@ def test_onnx_runtime_gives_the_same_logits_for_every_size(tmp_path: Path) -> No
 @pytest.mark.parametrize("reduction", [2, 4])
 def test_the_coarse_estimate_is_enlarged_to_single_pixels_not_to_squares(reduction: int) -> None:
     network = TissueUNet(3, widths=(4, 8), reduction=reduction, refinement=4).eval()
-    torch.nn.init.zeros_(network.edge_scale.weight)
-    torch.nn.init.zeros_(network.edge_scale.bias)
+    torch.nn.init.zeros_(network.edge_scale[2].weight)
+    torch.nn.init.zeros_(network.edge_scale[2].bias)
     x = torch.rand(1, 1, 32, 32) * 2 - 1
     with torch.inference_mode():
-        coarse = network.scale(network._context_of(x))
+        coarse = network.scale(network._context_of(x, None, None))
         expected = torch.nn.functional.interpolate(coarse, scale_factor=reduction, mode="bilinear")
         torch.testing.assert_close(network(x).log_scale, expected)
+
+
+def test_a_summary_is_needed_exactly_where_the_network_takes_one() -> None:
+    x = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="takes 5 numbers"):
+        TissueUNet(3, **TINY)(x)
+    with pytest.raises(ValueError, match="takes no numbers"):
+        TissueUNet(3, widths=(4, 8))(x, torch.zeros(1, 5))
+
+
+def test_what_the_volume_looks_like_changes_what_is_seen_in_a_slice() -> None:
+    network, x = randomized(TissueUNet(3, **TINY)), torch.randn(1, 1, 32, 32)
+    with torch.inference_mode():
+        one, other = (network(x, volume).logits for volume in (torch.zeros(1, 5), torch.ones(1, 5)))
+    assert (one - other).abs().max() > 1e-3
