@@ -61,6 +61,17 @@ def is_complete(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FILES)
 
 
+def may_be_colorizer(folder: Path) -> bool:
+    """Whether a folder has any file of a bundle, and is not plainly something else (such as the recognizer)."""
+    if not any((folder / name).is_file() for name in FILES):
+        return False
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return (folder / CONFIG).is_file() or not isinstance(metadata, dict) or "medcolor" in metadata
+
+
 def claims(folder: Path) -> tuple[str, bool] | None:
     """Return the family a folder says it is for, and whether as the default; None where it does not say.
 
@@ -163,6 +174,7 @@ __all__ = [
     "BundleCard",
     "claims",
     "is_complete",
+    "may_be_colorizer",
     "read_card",
     "read_tensors",
     "read_weights",

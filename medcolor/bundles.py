@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medcolor.bundle_files import CONFIG, FILES, WEIGHTS, BundleCard, claims, is_complete, read_card, read_weights
+from medcolor.bundle_files import (
+    CONFIG,
+    WEIGHTS,
+    BundleCard,
+    claims,
+    is_complete,
+    may_be_colorizer,
+    read_card,
+    read_weights,
+)
 from medcolor.bundle_writing import describe_bundle, write_bundle
 from medcolor.errors import BundleError
 from medcolor.resources import config_dir
@@ -59,7 +68,7 @@ def default_bundle(family: str) -> BundleCard | None:
     """
     found = []
     for folder in sorted(config_dir().iterdir()):
-        if any((folder / name).is_file() for name in FILES) and claims(folder) in {None, (family, True)}:
+        if may_be_colorizer(folder) and claims(folder) in {None, (family, True)}:
             card = read_card(folder)
             if card.family == family and card.default:
                 found.append(card)

@@ -132,6 +132,7 @@ def damage_weights(folder: Path) -> None:
         lambda folder: (folder / "metadata.json").unlink(),
         lambda folder: (folder / "metadata.json").write_text("{"),
         lambda folder: (folder / "metadata.json").write_text("[]"),
+        lambda folder: (folder / "metadata.json").write_text("{}"),
         lambda folder: say(folder, default="yes"),
         lambda folder: say(folder, classes=["outside"]),
     ],
@@ -146,6 +147,15 @@ def test_damage_to_another_modality_s_bundle_does_not_matter(configs: Path) -> N
     damage_weights(configs / "ct_tissue")
     (configs / "ct_tissue" / "inference.yaml").unlink()
     assert load_colorizer("auto")(scan_of("MR")).provenance.colorizer == "physics"
+
+
+def test_the_recognizer_beside_the_bundles_is_no_colorizer(configs: Path) -> None:
+    folder = configs / "recognizer"
+    folder.mkdir()
+    (folder / "metadata.json").write_text('{"recognizer": {}}')
+    (folder / "model.safetensors").write_bytes(b"")
+    assert load_colorizer("auto")(scan_of("CT")).provenance.colorizer == "ct_tissue"
+    assert "recognizer" not in [info.name for info in list_colorizers()]
 
 
 def test_two_defaults_of_one_modality_are_an_error(configs: Path) -> None:
