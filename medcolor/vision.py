@@ -202,6 +202,7 @@ class _Search:
         model: Model,
     ) -> None:
         self.count = len(wanted)
+        self._known: dict[int, NDArray[np.float64]] = {}
         self.movable = np.flatnonzero(wanted.any(axis=1)).tolist()  # gray says: no colour here, to every eye
         self.choices = np.concatenate([wanted, _grid(lightness)])
         self.seen = _seen(self.choices, lightness, deficiency, severity, model)
@@ -239,7 +240,10 @@ class _Search:
         return np.asarray(self.choices[chosen])
 
     def _from(self, place: int) -> NDArray[np.float64]:
-        return np.asarray(delta_e_2000(self.seen, self.seen[:, place : place + 1]), dtype=np.float64)
+        """Differences of all choices from one; every run begins at the same places and passes many of them again."""
+        if place not in self._known:
+            self._known[place] = np.asarray(delta_e_2000(self.seen, self.seen[:, place : place + 1]), dtype=np.float64)
+        return self._known[place]
 
 
 def _through(matrix: NDArray[np.float64], light: NDArray[np.float64]) -> NDArray[np.float64]:
