@@ -23,7 +23,7 @@ SHOWN = ("ct", "mr", "mr-brain", "pt", "nm", "us-doppler", "xr", "mg")
 def tile(slug: str) -> Image.Image:
     """Return one sample, gray left of the middle of its light and colour right of it."""
     sample = next(sample for sample in SAMPLES if sample.slug == slug)
-    rgb = to_slices(load_colorizer("physics")(sample.read()).rgb)
+    rgb = to_slices(load_colorizer("auto")(sample.read()).rgb)
     picture = rgb[len(rgb) // 2].copy()
     gray = restore_gray(picture)
     split = round(half_of_image(gray) / 100 * picture.shape[1])
