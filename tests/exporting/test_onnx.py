@@ -23,6 +23,7 @@ from medcolor.errors import BundleError, SettingError, TrainingError, WriteError
 from medcolor.exporting.export import UNMEASURED, export_onnx
 from medcolor.exporting.parity import Parity
 from medcolor.geometry import Geometry
+from medcolor.networks.volume_summary import SUMMARY
 from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.windowing import display_gray
 
@@ -36,7 +37,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_bundle(tmp_path_factory.mktemp("bundles") / "ct_random").folder
+    """A bundle whose network is told of the volume as a whole."""
+    config = {**TINY, "summary": SUMMARY}
+    return random_bundle(tmp_path_factory.mktemp("bundles") / "ct_random", config=config).folder
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +97,10 @@ def test_large_slices_are_tiled_as_for_the_bundle(
 
 def test_several_slices_at_a_time_are_computed_alike(folder: Path, exported: Path) -> None:
     bundle = load_bundle(folder, trust=True)
-    x = torch.randn(3, 1, 40, 56)
-    found = NetworkColorizer(bundle, onnx=exported).network(x)
+    x, volume = torch.randn(3, 1, 40, 56), torch.randn(1, SUMMARY)
+    found = NetworkColorizer(bundle, onnx=exported).network(x, volume)
     with torch.inference_mode():
-        expected = bundle.network(x)
+        expected = bundle.network(x, volume)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-3)
     np.testing.assert_allclose(found.log_scale, expected.log_scale, atol=1e-3)
 
@@ -128,10 +131,11 @@ def test_provenance_names_the_file_by_its_hash(folder: Path, exported: Path) -> 
 
 
 def test_eight_bits_are_calibrated_on_training_and_measured_on_test_patients(
-    folder: Path, listed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, listed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
+    folder = random_bundle(tmp_path / "plain", config=TINY).folder  # and one that is not told of the volume
     out = folder.parent / "small.onnx"
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
