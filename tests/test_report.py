@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,22 @@ def test_a_trained_colorizer_s_report_shows_confidence_without_being_asked(
         assert ('data-of="confidence"' in page.read_text()) is learned
         assert ("a plain difference between two tissues" in page.read_text()) is learned
         assert ('class="panels"' in page.read_text()) is learned
+
+
+@pytest.mark.browser
+def test_a_browser_fills_the_row_of_pictures_with_the_slice_shown(configs: Path, ct: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs chromium on PATH")
+    page = tmp_path / "page.html"
+    arguments = ["colorize", str(ct), "-o", str(tmp_path / "out"), "--compare", "physics", "--quiet"]
+    assert run([*arguments, "--report", str(page)]) == 0
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    layers = re.findall(r'<img class="(\w+)" alt="\w+, slice 2" src="([^"]+)"', shown)
+    row = re.findall(r'data-of="(\w+)"[^>]*src="([^"]+)"', shown)
+    assert [name for name, _ in row] == ["gray", "color", "compared", "difference", "confidence"]
+    assert dict(row) == dict(layers), "the middle slice of three"
 
 
 def test_the_figures_of_a_difference_are_those_of_another_implementation(configs: Path, ct: Path) -> None:

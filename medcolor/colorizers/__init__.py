@@ -104,7 +104,12 @@ def list_colorizers() -> list[ColorizerInfo]:
         for name in list_luts()
     ]
     cards = [read_card(find_bundle(name)) for name in bundle_names()]
-    trained = [ColorizerInfo(card.name, Law.LIGHTNESS, (card.family,), card.description) for card in cards]
+    trained = [
+        ColorizerInfo(
+            card.name, Law.LIGHTNESS, (card.family,), f"{'default; ' if card.default else ''}{card.description}"
+        )
+        for card in cards
+    ]
     return [auto, physics, *trained, segmentation, *luts]
 
 

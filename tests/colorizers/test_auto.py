@@ -75,6 +75,9 @@ def test_auto_gives_the_bytes_and_the_record_of_what_it_chose(configs: Path) -> 
         assert by_auto.provenance.dumps() == directly.provenance.dumps()
         palettes = [load_colorizer(s, **options).palette_for(scan_of(family)) for s in ("auto", spec)]  # type: ignore[arg-type]
         assert palettes[0] == palettes[1]
+    described = {info.name: info.description for info in list_colorizers()}
+    assert described["ct_tissue"].startswith("default; ")
+    assert not described["mr_tissue"].startswith("default")
     assert load_colorizer("auto").legend_for(scan_of("CT"))
     assert load_colorizer("auto").legend_for(scan_of("MR")) is None
 
