@@ -170,7 +170,8 @@ def describe_bundle(
 
 
 def _normalization(normalization: Normalization) -> dict[str, Any]:
-    return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high}
+    side = {} if normalization.side is None else {"side": normalization.side}
+    return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high} | side
 
 
 def _data_format(family: str, classes: list[str], summary: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.benchmarking.gallery import Arm, Row, Section
-from medcolor.colorizers.network import HALF_CONFIDENCE
+from medcolor.colorizers.prediction import HALF_CONFIDENCE
 from medcolor.errors import SettingError
 from medcolor.io.atomic import atomic_files, refuse_existing
 from medcolor.palettes import legend

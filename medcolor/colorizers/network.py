@@ -6,7 +6,7 @@ batches, and colours may differ from the CPU's by one step of (a*, b*); the gray
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,10 @@ from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
-from medcolor.colorizers.tiles import Tile, tiles
+from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
-from medcolor.scan import Scan, to_slices
-from medcolor.tissue.model import valid
+from medcolor.scan import Scan
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
 
@@ -30,75 +29,9 @@ if TYPE_CHECKING:
     import torch
 
     from medcolor.colorizers import Progress
-    from medcolor.networks.normalization import Normalization
     from medcolor.report.legend import Legend
 
-HALF_CONFIDENCE = 10.0
-"""Expected error, in units of a*, b*, at which the confidence is one half: a plain difference between two tissues."""
 _LEGEND_SLICES = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a network says of one scan; computed when asked, range of slices by range of slices.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        In palette order.
-    """
-
-    classes: tuple[str, ...]
-    _colorizer: NetworkColorizer
-    _scan: Scan
-    _normalization: Any
-    _volume: tuple[Any, ...]
-    _ab: NDArray[np.float32]
-
-    def posteriors(self, block: slice) -> NDArray[np.float32]:
-        """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
-        shape = to_slices(self._scan.voxels)[block].shape
-        out = np.empty((len(self.classes), *shape), dtype=np.float32)
-        for tile, posteriors, _ in self.tensors(block):
-            out[(..., *tile.kept)] = posteriors.cpu().numpy()
-        return out
-
-    def expected_error(self, block: slice) -> NDArray[np.float32]:
-        """Return the expected colour error of a range of slices, (n, nj, ni), in units of a*, b*; 0 without image."""
-        out = np.empty(to_slices(self._scan.voxels)[block].shape, dtype=np.float32)
-        for tile, posteriors, log_scale in self.tensors(block):
-            out[tile.kept] = error_of(posteriors, log_scale, self._ab).cpu().numpy()
-        return out
-
-    def confidence(self, block: slice) -> NDArray[np.float32]:
-        """Return how far colours can be relied on, (n, nj, ni), from 1 toward 0; 0.5 at :data:`HALF_CONFIDENCE`."""
-        return np.float32(1) / (1 + self.expected_error(block) / np.float32(HALF_CONFIDENCE))
-
-    def tensors(self, block: slice) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
-        """Yield each tile with its posteriors (K, n, h, w) and the network's log scale (n, h, w), on the device.
-
-        The log scale is -inf where no image is. :func:`error_of` makes an error of the two.
-        """
-        import torch
-
-        values, good = network_input(self._scan, self._normalization, block)
-        network, device = self._colorizer.network, self._colorizer.torch_device
-        reach, multiple = getattr(network, "reach", 128), getattr(network, "multiple", 32)
-        for tile in tiles(values.shape, reach=reach, multiple=multiple, batch=self._colorizer.at_once):
-            inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits, log_scale = self._colorizer.bundle.inferer(inputs, network, *self._volume)
-                inner = (slice(None), slice(None), *tile.inner)
-                # class by class in memory before the softmax: the colour law reads whole planes
-                planes = logits[inner].permute(1, 0, 2, 3).float().contiguous()
-                posteriors = torch.softmax(planes, dim=0)
-                log_scale = log_scale[inner][:, 0].float()
-                if good is not None:
-                    outside = torch.from_numpy(~good[tile.kept]).to(device)
-                    posteriors.masked_fill_(outside, 0)
-                    posteriors[0].masked_fill_(outside, 1)
-                    log_scale = log_scale.masked_fill(outside, -torch.inf)
-            yield tile, posteriors, log_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +138,8 @@ class NetworkColorizer:
         ab = self.palette_for(scan).ab
         fitted = self.bundle.normalization.fit(scan)
         volume = volume_input(self.network, fitted, scan, self.torch_device)
-        return Prediction(self.bundle.card.classes, self, scan, fitted, volume, ab)
+        computing = Computing(self.network, self.bundle.inferer, self.torch_device, self.at_once)
+        return Prediction(self.bundle.card.classes, computing, scan, fitted, volume, ab)
 
     def __call__(
         self,
@@ -284,86 +218,6 @@ class NetworkColorizer:
         rgb[:] = apply_color_torch(levels, mean, strength=self.strength).cpu().numpy()
 
 
-def network_input(
-    scan: Scan, normalization: Normalization, block: slice
-) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
-    """Return what a network is shown of a range of slices, and where there is an image (None: everywhere).
-
-    Parameters
-    ----------
-    scan : Scan
-    normalization : Normalization
-        Fitted to the scan.
-    block : slice
-
-    Returns
-    -------
-    inputs : ndarray of float32, (n, nj, ni)
-        In [-1, 1]; -1 where no image is.
-    good : ndarray of bool, (n, nj, ni), or None
-    """
-    values, good = normalization(to_slices(scan.voxels)[block]), valid(scan, block)
-    if good is not None:
-        values[~good] = -1
-    return values, good
-
-
-def volume_input(
-    network: Any, fitted: Normalization, scan: Scan, device: torch.device | str = "cpu"
-) -> tuple[torch.Tensor, ...]:
-    """Return what a network is shown of the volume as a whole, (1, n); nothing, where it takes nothing."""
-    if not getattr(network, "summary", 0):
-        return ()
-    import torch
-
-    from medcolor.networks.volume_summary import volume_summary
-
-    return (torch.from_numpy(volume_summary(fitted, scan))[None].to(device),)
-
-
-def mean_ab(posteriors: torch.Tensor, palette_ab: NDArray[np.float32]) -> torch.Tensor:
-    """Return the palette's annealed mean, (n, h, w, 2), of posteriors (K, n, h, w), where they are.
-
-    The same colours as :func:`medcolor.color.color_from_posteriors`, up to rounding.
-    """
-    import torch
-
-    weights = posteriors * posteriors
-    colors = torch.from_numpy(palette_ab).to(posteriors)
-    total = weights.sum(dim=0).unsqueeze(-1)
-    return torch.einsum("knhw,kc->nhwc", weights, colors) / total
-
-
-def error_of(
-    posteriors: torch.Tensor,
-    log_scale: torch.Tensor,
-    palette_ab: NDArray[np.float32],
-    *,
-    mean: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return the colour error to expect, (n, h, w), in (a*, b*) steps of this palette; 0 where no image is.
-
-    Parameters
-    ----------
-    posteriors : Tensor, (K, n, h, w)
-    log_scale : Tensor, (n, h, w)
-    palette_ab : ndarray of float32, (K, 2)
-    mean : Tensor, (n, h, w, 2), optional
-        :func:`mean_ab` of them, where it is known.
-    """
-    import torch
-
-    from medcolor.networks.expected_error import expected_error
-
-    mean = mean_ab(posteriors, palette_ab) if mean is None else mean
-    return expected_error(posteriors, mean.movedim(-1, 0), torch.from_numpy(palette_ab), log_scale)
-
-
-def faded(error: torch.Tensor, fade: float) -> torch.Tensor:
-    """Return the factor on chroma: 1 where the expected error is 0, falling with it as far as ``fade`` says."""
-    return 1 - fade * error / (error + HALF_CONFIDENCE)
-
-
 def find_device(wanted: str) -> torch.device:
     """Return the device of a name; "auto" is the GPU where there is one.
 
@@ -414,16 +268,4 @@ class ColorizeAll:
         return written
 
 
-__all__ = [
-    "HALF_CONFIDENCE",
-    "ColorizeAll",
-    "NetworkColorizer",
-    "Prediction",
-    "error_of",
-    "faded",
-    "find_device",
-    "mean_ab",
-    "network_input",
-    "scans_in",
-    "volume_input",
-]
+__all__ = ["ColorizeAll", "NetworkColorizer", "find_device", "scans_in"]

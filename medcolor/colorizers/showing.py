@@ -57,7 +57,8 @@ def entry_for(
 
 def confidence_for(colorizer: Colorizer, scan: Scan) -> Confidence | None:
     """Return how sure a colorizer is of a scan; None for one that was not trained to know."""
-    from medcolor.colorizers.network import HALF_CONFIDENCE, NetworkColorizer
+    from medcolor.colorizers.network import NetworkColorizer
+    from medcolor.colorizers.prediction import HALF_CONFIDENCE
 
     if not isinstance(colorizer, NetworkColorizer):
         return None

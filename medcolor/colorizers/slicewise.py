@@ -21,12 +21,21 @@ from medcolor import tissue
 from medcolor.color import ab_index, index_from_posteriors
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer
-from medcolor.colorizers.evidence import Evidence, Index, LabelEvidence, Look, SoftEvidence, TableBook, TableEvidence
+from medcolor.colorizers.evidence import (
+    HALF_CONFIDENCE,
+    Evidence,
+    Index,
+    LabelEvidence,
+    Look,
+    SoftEvidence,
+    TableBook,
+    TableEvidence,
+)
 from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import place
 from medcolor.colorizers.lut import LutColorizer
 from medcolor.colorizers.painting import recorded
-from medcolor.colorizers.segmentation import SegmentationColorizer
+from medcolor.colorizers.segmentation import SegmentationColorizer, label_palette
 from medcolor.colorizers.tissue import TissueColorizer
 from medcolor.errors import PaletteError, SettingError
 from medcolor.luts import load_lut, with_strength
@@ -36,6 +45,27 @@ from medcolor.tissue.model import TableModel
 from medcolor.voi import Display
 
 Style = str | Path | Palette
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What somebody chose; None: as the colorizer has it, and of ``cvd`` normal vision."""
+
+    palette: Style | None = None
+    strength: float | None = None
+    cvd: str | None = None
+    fade: float | None = None
+
+    def over(self, own: Settings) -> Settings:
+        """Return these, and where nothing was chosen those of a colorizer; ``cvd`` stays."""
+        return Settings(
+            own.palette if self.palette is None else self.palette,
+            own.strength if self.strength is None else self.strength,
+            self.cvd,
+            own.fade if self.fade is None else self.fade,
+        )
+
+
 Check = Callable[[], None]
 
 
@@ -56,7 +86,12 @@ class Slicewise(Protocol):
         """What a user should know about how the colours came to the scan."""
         ...
 
-    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
+    @property
+    def own(self) -> Settings:
+        """What the colorizer was made with."""
+        ...
+
+    def look(self, settings: Settings) -> Look:
         """Turn settings into what is painted with.
 
         Raises
@@ -105,13 +140,26 @@ def slicewise(colorizer: Colorizer, scan: Scan) -> Slicewise:
     raise SettingError(f"{chosen.name} colours whole scans only; here one is needed that works slice by slice.")
 
 
-def _checked(name: str, strength: float, fade: float, *, fades: bool = False) -> None:
-    if not 0 <= strength <= 1:
+def checked_settings(strength: float | None, fade: float | None) -> None:
+    """Refuse numbers out of range.
+
+    Raises
+    ------
+    SettingError
+    """
+    if strength is not None and not 0 <= strength <= 1:
         raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
-    if not 0 <= fade <= 1:
+    if fade is not None and not 0 <= fade <= 1:
         raise SettingError(f"fade must be between 0 (off) and 1, got {fade:g}.")
+
+
+def _checked(name: str, settings: Settings, *, fades: bool = False) -> tuple[float, float]:
+    """Return strength and fade."""
+    strength, fade = settings.strength or 0.0, settings.fade or 0.0
+    checked_settings(strength, fade)
     if fade and not fades:
         raise SettingError(f"{name} does not know how sure it is of a colour: fade is an option of trained bundles.")
+    return float(strength), float(fade)
 
 
 @lru_cache(maxsize=64)
@@ -119,7 +167,8 @@ def _for_eye(palette: Palette, cvd: str) -> Palette:
     return with_cvd(palette, cvd)
 
 
-def _palette(family: str, names: tuple[str, ...], style: Style | None, cvd: str | None) -> Palette:
+def _palette(family: str, names: tuple[str, ...], settings: Settings) -> Palette:
+    style, cvd = settings.palette, settings.cvd
     palette = style if isinstance(style, Palette) else load_palette(family, style or "anatomical")
     if palette.names != names:
         raise PaletteError(f"The palette's classes {palette.names} are not the colorizer's {names}.")
@@ -132,9 +181,13 @@ class _TableSlices:
     scan: Scan
     findings: tuple[Finding, ...] = ()
 
-    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
-        _checked(self.colorizer.name, strength, fade)
-        if palette is not None or cvd is not None:
+    @property
+    def own(self) -> Settings:
+        return Settings(strength=self.colorizer.strength, fade=0.0)
+
+    def look(self, settings: Settings) -> Look:
+        strength, _ = _checked(self.colorizer.name, settings)
+        if settings.palette is not None or settings.cvd is not None:
             raise SettingError(
                 f"{self.colorizer.name} is a fixed table: it takes no palette and no cvd option; use physics for those."
             )
@@ -160,9 +213,14 @@ class _TissueSlices:
         table = self._model if isinstance(self._model, TableModel) else None
         self._book = None if table is None else TableBook(table.tables.reshape(len(table.classes), -1))
 
-    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
-        _checked(self.colorizer.name, strength, fade)
-        return Look(_palette(self.scan.family or "", self._classes, palette, cvd), cvd, strength)
+    @property
+    def own(self) -> Settings:
+        by = self.colorizer
+        return Settings(by.palette, by.strength, by.cvd, 0.0)
+
+    def look(self, settings: Settings) -> Look:
+        strength, _ = _checked(self.colorizer.name, settings)
+        return Look(_palette(self.scan.family or "", self._classes, settings), settings.cvd, strength)
 
     def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
         block, model = slice(k, k + 1), self._model
@@ -187,38 +245,27 @@ class _NetworkSlices:
         self.colorizer, self.scan = colorizer, scan
         self._prediction = colorizer.predict(scan)
 
-    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
-        _checked(self.colorizer.name, strength, fade, fades=True)
+    @property
+    def own(self) -> Settings:
+        by = self.colorizer
+        return Settings(by.palette, by.strength, by.cvd, by.fade)
+
+    def look(self, settings: Settings) -> Look:
+        strength, fade = _checked(self.colorizer.name, settings, fades=True)
         card = self.colorizer.bundle.card
-        return Look(_palette(card.family, card.classes, palette, cvd), cvd, strength, fade)
+        return Look(_palette(card.family, card.classes, settings), settings.cvd, strength, fade)
 
     def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:
-        from medcolor.colorizers.network import HALF_CONFIDENCE, faded, mean_ab
-
         ni, nj, _ = self.scan.shape
         count = len(self._prediction.classes)
-        planes, error = np.empty((count, nj, ni), np.float32), np.empty((nj, ni), np.float32)
+        planes = np.empty((count, nj, ni), np.float32)
         pieces = []
-        for tile, posteriors, expected in self._prediction.tensors(slice(k, k + 1)):
+        for tile, posteriors, log_scale in self._prediction.tensors(slice(k, k + 1)):
             check()
-            pieces.append((tile, posteriors, expected))
             planes[(slice(None), *tile.kept[1:])] = posteriors[:, 0].cpu().numpy()
-            error[tile.kept[1:]] = expected[0].cpu().numpy()
+            pieces.append((tile.kept[1:], posteriors, log_scale))
         on_cpu = self.colorizer.torch_device.type == "cpu"
-
-        def direct(look: Look) -> Index:
-            if on_cpu and look.fade == 0:
-                return index_from_posteriors(planes, look.ab, strength=look.strength)
-            index = np.empty((nj, ni), np.int32)
-            for tile, posteriors, expected in pieces:
-                mean = mean_ab(posteriors, look.ab)
-                if look.fade:
-                    mean *= faded(expected, look.fade)[..., None]
-                index[tile.kept[1:]] = ab_index(mean[0].cpu().numpy() * np.float32(look.strength))
-            return index
-
-        trust = np.rint(np.float32(255) / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
-        return SoftEvidence(planes, tuple(range(count)), count, trust, direct)
+        return SoftEvidence(planes, tuple(range(count)), count, _Rating((nj, ni), pieces, on_cpu))
 
     def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
         by = self.colorizer
@@ -233,10 +280,47 @@ class _NetworkSlices:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rating:
+    """Tiles of a slice as a network gave them: rows and columns, posteriors, log scale."""
+
+    shape: tuple[int, int]
+    pieces: list[tuple[Any, Any, Any]]
+    on_cpu: bool
+
+    def index(self, planes: NDArray[np.float32], look: Look) -> Index:
+        if self.on_cpu and look.fade == 0:
+            return index_from_posteriors(planes, look.ab, strength=look.strength)
+        from medcolor.colorizers.prediction import error_of, faded, mean_ab
+
+        index = np.empty(self.shape, np.int32)
+        for kept, posteriors, log_scale in self.pieces:
+            mean = mean_ab(posteriors, look.ab)
+            if look.fade:
+                mean *= faded(error_of(posteriors, log_scale, look.ab, mean=mean), look.fade)[..., None]
+            index[kept] = ab_index(mean[0].cpu().numpy() * np.float32(look.strength))
+        return index
+
+    def confidence(self, look: Look) -> NDArray[np.uint8]:
+        from medcolor.colorizers.prediction import error_of
+
+        error = np.empty(self.shape, np.float32)
+        for kept, posteriors, log_scale in self.pieces:
+            error[kept] = error_of(posteriors, log_scale, look.ab)[0].cpu().numpy()
+        return np.rint(np.float32(255) / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
+
+    def log_scale(self) -> NDArray[np.float32]:
+        whole = np.empty(self.shape, np.float32)
+        for kept, _, log_scale in self.pieces:
+            whole[kept] = log_scale[0].cpu().numpy()
+        return whole
+
+
 class _LabelSlices:
     def __init__(self, colorizer: SegmentationColorizer, scan: Scan) -> None:
         self.colorizer, self.scan = colorizer, scan
         segmentation = colorizer.segmentation
+        self._palette = label_palette(segmentation)
         placed = place(segmentation, scan)
         self.findings = placed.findings
         number = np.zeros(1 << 16, np.uint16)  # label -> place in the palette
@@ -248,13 +332,17 @@ class _LabelSlices:
         soft = colorizer.soft_edge > 0
         self._edges = SoftEdges(self._classes_of, scan.shape, spacing, colorizer.soft_edge) if soft else None
 
-    def look(self, palette: Style | None, strength: float, cvd: str | None, fade: float) -> Look:
-        _checked(self.colorizer.name, strength, fade)
-        if palette is not None and not isinstance(palette, Palette):
+    @property
+    def own(self) -> Settings:
+        return Settings(None, self.colorizer.strength, self.colorizer.cvd, 0.0)
+
+    def look(self, settings: Settings) -> Look:
+        strength, _ = _checked(self.colorizer.name, settings)
+        if settings.palette is None:
+            settings = replace(settings, palette=self._palette)
+        if not isinstance(settings.palette, Palette):
             raise SettingError("A segmentation brings its own colours; give a Palette made for its labels, or none.")
-        plain = SegmentationColorizer(self.colorizer.segmentation).palette if self.colorizer.cvd else None
-        own = plain or self.colorizer.palette
-        return Look(_palette("SEG", own.names, palette or own, cvd), cvd, strength)
+        return Look(_palette("SEG", self._palette.names, settings), settings.cvd, strength)
 
     def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
         count = len(self.colorizer.palette.classes)
@@ -280,4 +368,4 @@ class _LabelSlices:
         return replace(colored, audit=audit)
 
 
-__all__ = ["Slicewise", "Style", "slicewise"]
+__all__ = ["Settings", "Slicewise", "Style", "checked_settings", "slicewise"]

@@ -60,6 +60,37 @@ def tiles(shape: tuple[int, ...], *, reach: int, multiple: int, batch: int) -> I
                 )
 
 
+class Band(NamedTuple):
+    """Some rows of a slice that was computed at a reduced size.
+
+    Attributes
+    ----------
+    kept : slice
+        Rows of the slice.
+    seen : slice
+        Rows at the reduced size that they are enlarged from: one more on each side where there is one.
+    inner : slice
+        Rows of ``kept`` within ``seen`` enlarged.
+    """
+
+    kept: slice
+    seen: slice
+    inner: slice
+
+
+def bands(shape: tuple[int, ...], factor: int) -> Iterator[Band]:
+    """Cut a slice of (nj, ni), reduced by ``factor``, into bands of rows of about a megapixel."""
+    nj, ni = shape
+    reduced = -(-nj // factor)
+    rows = max(1, _SIDE * _SIDE // (ni * factor))
+    for start in range(0, reduced, rows):
+        stop = min(start + rows, reduced)
+        first, last = max(start - 1, 0), min(stop + 1, reduced)
+        kept = slice(start * factor, min(stop * factor, nj))
+        offset = first * factor
+        yield Band(kept, slice(first, last), slice(kept.start - offset, kept.stop - offset))
+
+
 def _spans(length: int, side: int, halo: int) -> Iterator[tuple[slice, slice]]:
     for start in range(0, length, side):
         stop = min(start + side, length)
@@ -70,4 +101,4 @@ def _within(inner: slice, outer: slice) -> slice:
     return slice(inner.start - outer.start, inner.stop - outer.start)
 
 
-__all__ = ["Tile", "tiles"]
+__all__ = ["Band", "Tile", "bands", "tiles"]

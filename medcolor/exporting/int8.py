@@ -31,7 +31,7 @@ def calibration_slices(
 
     A case gives another one of its slices each time, so that all heights of the body are among them.
     """
-    from medcolor.colorizers.network import network_input, volume_input
+    from medcolor.colorizers.prediction import network_input, volume_input
 
     train = [case for case in cases if case.split == "train"]
     chosen = dict.fromkeys(np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int).tolist())

@@ -21,7 +21,8 @@ from medcolor.training.statistics import Interval, bootstrap
 from medcolor.windowing import default_display, grayscale
 
 if TYPE_CHECKING:
-    from medcolor.colorizers.network import NetworkColorizer, Prediction
+    from medcolor.colorizers.network import NetworkColorizer
+    from medcolor.colorizers.prediction import Prediction
     from medcolor.scan import Scan
 
 VISIBLE = 1.0

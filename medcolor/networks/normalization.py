@@ -42,6 +42,9 @@ class Normalization:
         when the unit is lost.
     inverted : bool
         Low values are shown bright (MONOCHROME1): the sign is turned, so that the network sees the usual sense.
+    side : int or None
+        Longest side, in pixels, of the images the network was trained on; much larger ones are shown to it reduced.
+        None: images of any size as they are.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Normalization:
     low: float = 0.5
     high: float = 99.5
     inverted: bool = False
+    side: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("hu", "suv", "linear", "percentile"):
@@ -111,7 +115,7 @@ class Normalization:
         if has_unit.get(self.kind, False):
             return replace(self, inverted=inverted)
         if self.kind == "hu" and units == GRAY_LEVEL and eight_bit:
-            return Normalization("linear", 0.0, 255.0, inverted)
+            return Normalization("linear", 0.0, 255.0, inverted, self.side)
         return None
 
     def __call__(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -141,10 +145,10 @@ class Normalization:
         foreground = sample[sample > sample.min()] if sample.size else sample
         if foreground.size == 0:  # one value everywhere: the middle
             level = float(sample[0]) if sample.size else 0.0
-            return Normalization("linear", level - 1 - abs(level), level + 1 + abs(level), inverted)
+            return Normalization("linear", level - 1 - abs(level), level + 1 + abs(level), inverted, self.side)
         low, high = (float(v) for v in np.percentile(foreground.astype(np.float64), (self.low, self.high)))
         least = float(np.finfo(np.float32).eps) * max(abs(low), abs(high), 1e-6)
-        return Normalization("linear", low, max(high, low + least), inverted)
+        return Normalization("linear", low, max(high, low + least), inverted, self.side)
 
 
 def spread_sample(scan: Scan, *, at_most: int = _SAMPLE) -> NDArray[Any]:

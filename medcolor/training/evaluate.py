@@ -92,7 +92,7 @@ def physics(scan: Scan) -> Prediction:
 
 def shipped(colorizer: NetworkColorizer) -> Predict:
     """Return the arm of a bundle exactly as somebody would use it: its half-precision weights, tiles, device."""
-    from medcolor.colorizers.network import error_of
+    from medcolor.colorizers.prediction import error_of
 
     def predict(scan: Scan) -> Prediction:
         found, (ni, nj, nk) = colorizer.predict(scan), scan.shape
@@ -131,7 +131,7 @@ def learned(
     """
     import torch
 
-    from medcolor.colorizers.network import error_of, network_input, volume_input
+    from medcolor.colorizers.prediction import error_of, network_input, volume_input
 
     def predict(scan: Scan) -> Prediction:
         count, fitted = scan.shape[2], normalization.fit(scan)

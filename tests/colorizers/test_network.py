@@ -16,7 +16,8 @@ from medcolor.bundles import load_bundle
 from medcolor.color import apply_color_torch, color_from_posteriors, restore_gray
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers import list_colorizers, load_colorizer
-from medcolor.colorizers.network import NetworkColorizer, faded, mean_ab
+from medcolor.colorizers.network import NetworkColorizer
+from medcolor.colorizers.prediction import faded, mean_ab
 from medcolor.colorizers.tiles import tiles
 from medcolor.errors import BundleError, ModalityError, UnknownColorizerError
 from medcolor.geometry import Geometry, Space
