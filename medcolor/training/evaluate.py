@@ -17,7 +17,7 @@ from medcolor.errors import ModalityError
 from medcolor.palettes import Palette, load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
-from medcolor.training.evaluation import Evaluation
+from medcolor.training.evaluation import Evaluation, groups_of
 from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
 
@@ -237,6 +237,8 @@ class _View:
     """A case as it is looked at: what every arm is compared with, computed once."""
 
     case: LabeledScan
+    family: str
+    classes: tuple[str, ...]
     ab: NDArray[np.float32]
     gray: NDArray[np.uint8]
     labels: NDArray[np.intp]
@@ -251,7 +253,16 @@ class _View:
         known = case.target.sum(axis=0) > 0.5
         gray = grayscale(case.scan, default_display(case.scan))(slice(None))
         body = (labels > 0) & known  # class 0 is what lies outside the body, in every family
-        return cls(case, palette.ab, gray, labels, body, metrics.expected_ab(case.target, palette.ab))
+        return cls(
+            case,
+            palette.modality,
+            palette.names,
+            palette.ab,
+            gray,
+            labels,
+            body,
+            metrics.expected_ab(case.target, palette.ab),
+        )
 
     def error(self, prediction: Prediction) -> float:
         return _mean(self._errors(metrics.expected_ab(prediction.posteriors, self.ab)))
@@ -279,7 +290,19 @@ class _View:
         }
         dice = metrics.posterior_dice(prediction.posteriors[:, body], self.case.target[:, body])
         found |= {f"dice {n}": float(value) for n, value in enumerate(dice)}
+        found |= self._group_dice(prediction.posteriors[:, body], self.case.target[:, body])
         return found | self._flicker(ab)
+
+    def _group_dice(self, posteriors: Posteriors, target: Posteriors) -> dict[str, float]:
+        """Return the Dice of the tissues that the bar is about, inside the body."""
+        found = {}
+        for name, parts in groups_of(self.family, self.classes).items():
+            both = [
+                np.stack([p[list(parts)].sum(axis=0), np.delete(p, parts, axis=0).sum(axis=0)])
+                for p in (posteriors, target)
+            ]
+            found[f"dice of {name}"] = float(metrics.posterior_dice(*both)[0])
+        return found
 
     def _flicker(self, ab: NDArray[np.float32]) -> dict[str, float]:
         if not self.case.contiguous or len(self.labels) < 2:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,24 @@ class Bar:
         if not np.isfinite(self.found.value):
             return None
         return self.found.value >= self.limit if self.at_least else self.found.value <= self.limit
+
+
+def groups_of(family: str, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return what the Dice bar is about: for CT the four great tissues, else each class by itself, as class numbers."""
+    named = _GREAT_TISSUES.get(family, {name: (name,) for name in classes[1:]})
+    return {name: tuple(classes.index(part) for part in parts) for name, parts in named.items()}
+
+
+_GREAT_TISSUES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "CT": {
+            "air": ("gas", "lung"),
+            "fat": ("fat",),
+            "soft tissue": ("fluid", "soft_tissue", "enhanced"),
+            "bone": ("spongy_bone", "cortical_bone"),
+        }
+    }
+)
 
 
 @dataclass
@@ -146,8 +165,8 @@ class Evaluation:
             Bar("1 CIEDE2000 to the target", self.interval("error", arm), 2.0),
             Bar("1 part of gray's own error", self.ratio(arm, "error", arm, "gray_error"), 0.20),
         ]
-        for n, name in enumerate(self.classes[1:], start=1):
-            dice = self.interval(f"dice {n}", arm)
+        for name in groups_of(self.family, self.classes):
+            dice = self.interval(f"dice of {name}", arm)
             if dice.patients:
                 bars.append(Bar(f"1 posterior Dice, {name}", dice, 0.85, at_least=True))
         ours, theirs = self.degraded_means(arm), self.degraded_means(baseline)
