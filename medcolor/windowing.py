@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ NAMED_WINDOWS: dict[str, dict[str, Window]] = {
     },
     "PT": {"suv0-6": Window(3, 6, name="suv0-6"), "suv0-10": Window(5, 10, name="suv0-10")},
 }
+Entry = TypeVar("Entry", bound=np.generic)
+
 _PIECE = 1 << 15  # elements looked up at a time: temporaries stay in a core's own cache
 _SAMPLE = 2_000_000  # voxels looked at for percentiles: enough for 0.1 %, cheap on any volume
 
@@ -121,14 +123,14 @@ def parse_window(text: str) -> Window | str:
     return Window(center, width)
 
 
-def look_up(table: NDArray[np.uint8], index: NDArray[Any], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def look_up(table: NDArray[Entry], index: NDArray[Any], out: NDArray[Entry]) -> NDArray[Entry]:
     """Fill ``out`` with ``table[index]``, piece by piece: numpy widens an index to 8 bytes an element.
 
     Parameters
     ----------
-    table : ndarray of uint8, (n, ...)
+    table : ndarray, (n, ...)
     index : ndarray of unsigned integers, C-contiguous, every value below n
-    out : ndarray of uint8, (*index.shape, ...), C-contiguous
+    out : ndarray, (*index.shape, ...), of the same type, C-contiguous
     """
     places, targets = index.reshape(-1), out.reshape(-1, *table.shape[1:])
     for start in range(0, places.size, _PIECE):

@@ -68,7 +68,7 @@ class SegmentationColorizer:
                 raise SettingError(f"{what} must be between 0 and {_WIDEST:g} mm, got {width:g}.")
         if not 0 <= self.strength <= 1:
             raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {self.strength:g}.")
-        palette = _palette(self.segmentation)
+        palette = label_palette(self.segmentation)
         object.__setattr__(self, "palette", palette if self.cvd is None else with_cvd(palette, self.cvd))
         object.__setattr__(self, "labels_sha256", self.segmentation.sha256)
 
@@ -165,7 +165,7 @@ def _milliliters(volume: float) -> str:
     return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
 
 
-def _palette(segmentation: Segmentation) -> Palette:
+def label_palette(segmentation: Segmentation) -> Palette:
     """Return background and the labels present. Colours are shared out among all named labels.
 
     So an organ that one patient lacks changes no colour of the others.

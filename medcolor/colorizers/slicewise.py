@@ -7,35 +7,26 @@ as the colorizer's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor import tissue
-from medcolor.color import ab_index, index_from_posteriors
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer
-from medcolor.colorizers.evidence import (
-    HALF_CONFIDENCE,
-    Evidence,
-    Index,
-    LabelEvidence,
-    Look,
-    SoftEvidence,
-    TableBook,
-    TableEvidence,
-)
+from medcolor.colorizers.evidence import Evidence, LabelEvidence, Look, TableBook, TableEvidence
 from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import place
 from medcolor.colorizers.lut import LutColorizer
 from medcolor.colorizers.painting import recorded
 from medcolor.colorizers.segmentation import SegmentationColorizer, label_palette
+from medcolor.colorizers.soft_evidence import SoftEvidence
 from medcolor.colorizers.tissue import TissueColorizer
 from medcolor.errors import PaletteError, SettingError
 from medcolor.luts import load_lut, with_strength
@@ -134,9 +125,10 @@ def slicewise(colorizer: Colorizer, scan: Scan) -> Slicewise:
         case SegmentationColorizer():
             return _LabelSlices(chosen, scan)
     from medcolor.colorizers.network import NetworkColorizer
+    from medcolor.colorizers.network_slices import NetworkSlices
 
     if isinstance(chosen, NetworkColorizer):
-        return _NetworkSlices(chosen, scan)
+        return NetworkSlices(chosen, scan)
     raise SettingError(f"{chosen.name} colours whole scans only; here one is needed that works slice by slice.")
 
 
@@ -153,8 +145,14 @@ def checked_settings(strength: float | None, fade: float | None) -> None:
         raise SettingError(f"fade must be between 0 (off) and 1, got {fade:g}.")
 
 
-def _checked(name: str, settings: Settings, *, fades: bool = False) -> tuple[float, float]:
-    """Return strength and fade."""
+def checked_look(name: str, settings: Settings, *, fades: bool = False) -> tuple[float, float]:
+    """Return strength and fade.
+
+    Raises
+    ------
+    SettingError
+        Out of range, or a fade where nothing fades.
+    """
     strength, fade = settings.strength or 0.0, settings.fade or 0.0
     checked_settings(strength, fade)
     if fade and not fades:
@@ -167,7 +165,14 @@ def _for_eye(palette: Palette, cvd: str) -> Palette:
     return with_cvd(palette, cvd)
 
 
-def _palette(family: str, names: tuple[str, ...], settings: Settings) -> Palette:
+def palette_for_look(family: str, names: tuple[str, ...], settings: Settings) -> Palette:
+    """Return the palette of these settings, for the eye in question.
+
+    Raises
+    ------
+    PaletteError, UnknownColorizerError
+        No such palette, or one of other classes.
+    """
     style, cvd = settings.palette, settings.cvd
     palette = style if isinstance(style, Palette) else load_palette(family, style or "anatomical")
     if palette.names != names:
@@ -186,7 +191,7 @@ class _TableSlices:
         return Settings(strength=self.colorizer.strength, fade=0.0)
 
     def look(self, settings: Settings) -> Look:
-        strength, _ = _checked(self.colorizer.name, settings)
+        strength, _ = checked_look(self.colorizer.name, settings)
         if settings.palette is not None or settings.cvd is not None:
             raise SettingError(
                 f"{self.colorizer.name} is a fixed table: it takes no palette and no cvd option; use physics for those."
@@ -219,8 +224,8 @@ class _TissueSlices:
         return Settings(by.palette, by.strength, by.cvd, 0.0)
 
     def look(self, settings: Settings) -> Look:
-        strength, _ = _checked(self.colorizer.name, settings)
-        return Look(_palette(self.scan.family or "", self._classes, settings), settings.cvd, strength)
+        strength, _ = checked_look(self.colorizer.name, settings)
+        return Look(palette_for_look(self.scan.family or "", self._classes, settings), settings.cvd, strength)
 
     def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
         block, model = slice(k, k + 1), self._model
@@ -236,84 +241,6 @@ class _TissueSlices:
             painted, self.scan, display, self.colorizer, options=options, seed=seed,
             palette_sha256=look.sha256,
         )  # fmt: skip
-
-
-class _NetworkSlices:
-    findings: tuple[Finding, ...] = ()
-
-    def __init__(self, colorizer: Any, scan: Scan) -> None:
-        self.colorizer, self.scan = colorizer, scan
-        self._prediction = colorizer.predict(scan)
-
-    @property
-    def own(self) -> Settings:
-        by = self.colorizer
-        return Settings(by.palette, by.strength, by.cvd, by.fade)
-
-    def look(self, settings: Settings) -> Look:
-        strength, fade = _checked(self.colorizer.name, settings, fades=True)
-        card = self.colorizer.bundle.card
-        return Look(_palette(card.family, card.classes, settings), settings.cvd, strength, fade)
-
-    def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:
-        ni, nj, _ = self.scan.shape
-        count = len(self._prediction.classes)
-        planes = np.empty((count, nj, ni), np.float32)
-        pieces = []
-        for tile, posteriors, log_scale in self._prediction.tensors(slice(k, k + 1)):
-            check()
-            planes[(slice(None), *tile.kept[1:])] = posteriors[:, 0].cpu().numpy()
-            pieces.append((tile.kept[1:], posteriors, log_scale))
-        on_cpu = self.colorizer.torch_device.type == "cpu"
-        return SoftEvidence(planes, tuple(range(count)), count, _Rating((nj, ni), pieces, on_cpu))
-
-    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
-        by = self.colorizer
-        options: dict[str, Any] = {
-            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade
-        }  # fmt: skip
-        if by.onnx is not None:
-            options["onnx_sha256"] = by.network.sha256
-        return recorded(
-            painted, self.scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
-            weights_sha256=by.bundle.card.weights_sha256,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rating:
-    """Tiles of a slice as a network gave them: rows and columns, posteriors, log scale."""
-
-    shape: tuple[int, int]
-    pieces: list[tuple[Any, Any, Any]]
-    on_cpu: bool
-
-    def index(self, planes: NDArray[np.float32], look: Look) -> Index:
-        if self.on_cpu and look.fade == 0:
-            return index_from_posteriors(planes, look.ab, strength=look.strength)
-        from medcolor.colorizers.prediction import error_of, faded, mean_ab
-
-        index = np.empty(self.shape, np.int32)
-        for kept, posteriors, log_scale in self.pieces:
-            mean = mean_ab(posteriors, look.ab)
-            if look.fade:
-                mean *= faded(error_of(posteriors, log_scale, look.ab, mean=mean), look.fade)[..., None]
-            index[kept] = ab_index(mean[0].cpu().numpy() * np.float32(look.strength))
-        return index
-
-    def confidence(self, look: Look) -> NDArray[np.uint8]:
-        from medcolor.colorizers.prediction import error_of
-
-        error = np.empty(self.shape, np.float32)
-        for kept, posteriors, log_scale in self.pieces:
-            error[kept] = error_of(posteriors, log_scale, look.ab)[0].cpu().numpy()
-        return np.rint(np.float32(255) / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
-
-    def log_scale(self) -> NDArray[np.float32]:
-        whole = np.empty(self.shape, np.float32)
-        for kept, _, log_scale in self.pieces:
-            whole[kept] = log_scale[0].cpu().numpy()
-        return whole
 
 
 class _LabelSlices:
@@ -337,12 +264,12 @@ class _LabelSlices:
         return Settings(None, self.colorizer.strength, self.colorizer.cvd, 0.0)
 
     def look(self, settings: Settings) -> Look:
-        strength, _ = _checked(self.colorizer.name, settings)
+        strength, _ = checked_look(self.colorizer.name, settings)
         if settings.palette is None:
             settings = replace(settings, palette=self._palette)
         if not isinstance(settings.palette, Palette):
             raise SettingError("A segmentation brings its own colours; give a Palette made for its labels, or none.")
-        return Look(_palette("SEG", self._palette.names, settings), settings.cvd, strength)
+        return Look(palette_for_look("SEG", self._palette.names, settings), settings.cvd, strength)
 
     def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
         count = len(self.colorizer.palette.classes)
@@ -353,7 +280,7 @@ class _LabelSlices:
 
     def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
         by = self.colorizer
-        options: Mapping[str, Any] = {
+        options = {
             "labels_sha256": by.labels_sha256,
             "soft_edge_mm": float(by.soft_edge),
             "bleed_mm": float(by.bleed),

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from medcolor.errors import MedcolorError
 
-class Cancelled(Exception):  # noqa: N818  # no error: somebody wanted it
-    """The work was called off."""
+
+class Cancelled(MedcolorError):  # noqa: N818  # it is no mistake
+    """The work was called off, by whoever wanted it."""
 
 
 @contextmanager
@@ -32,3 +34,6 @@ def interruptible(check: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
+
+
+__all__ = ["Cancelled", "interruptible"]

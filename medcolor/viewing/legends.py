@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.cielab import lightness_to_gray
 from medcolor.color import apply_color
 from medcolor.colorizers.evidence import Look
-from medcolor.palettes import LEGEND_LIGHTNESS, LegendEntry, Palette
+from medcolor.palettes import LEGEND_LIGHTNESS, LegendEntry
 from medcolor.report.legend import Legend, LegendRow
 from medcolor.scan import Scan
 from medcolor.voi import Display, Window
@@ -27,20 +29,29 @@ def ramps(look: Look) -> NDArray[np.uint8]:
     return apply_color(np.ascontiguousarray(gray), ab, strength=look.strength)
 
 
-def class_legend(palette: Palette, look: Look, shares: NDArray[np.float64], measure: str) -> Legend:
-    """Return the classes with their colours and how much of the image each one is."""
-    colors = _swatches(look)
-    shown = shares.copy()
+def class_legend(look: Look, totals: Sequence[NDArray[np.float64]], among: str) -> Legend:
+    """Return the classes with their colours and how much of the image each one is.
+
+    Parameters
+    ----------
+    look : Look
+    totals : sequence of ndarray, (K,)
+        Probabilities summed, slice by slice.
+    among : str
+        Which slices these are.
+    """
+    palette = look.palette
+    if palette is None:
+        raise ValueError("A table has no classes.")
+    shares = np.sum(totals, axis=0) if len(totals) else np.zeros(len(palette.classes))
     if palette.names[0] in _OUTSIDE:
-        shown[0] = 0
-    shown /= max(float(shown.sum()), 1e-9)
-    return Legend(
-        tuple(
-            LegendRow(LegendEntry(c.name, c.label, c.meaning, swatch), float(share))
-            for c, swatch, share in zip(palette.classes, colors, shown, strict=True)
-        ),
-        measure,
+        shares[0] = 0
+    shares /= max(float(shares.sum()), 1e-9)
+    rows = tuple(
+        LegendRow(LegendEntry(c.name, c.label, c.meaning, swatch), float(share))
+        for c, swatch, share in zip(palette.classes, _swatches(look), shares, strict=True)
     )
+    return Legend(rows, f"share of the image {among}")
 
 
 def recolored(legend: Legend, look: Look) -> Legend:

@@ -12,6 +12,9 @@ PICTURE = 6
 KEPT = 6
 """Bytes a voxel of what is kept for repainting, by networks; physics keeps 2, a table nothing."""
 
+RESERVE = 200_000_000
+"""Bytes that a session leaves to everybody else."""
+
 
 def available() -> int | None:
     """Return the bytes that can be had without swapping, None where the system does not say."""
@@ -49,4 +52,19 @@ def require_memory(scan: Scan, limit: int | None = None) -> int:
     return needed
 
 
-__all__ = ["KEPT", "PICTURE", "available", "require_memory"]
+def require_room() -> None:
+    """Refuse to go on where the memory of the computer is all but used up.
+
+    Raises
+    ------
+    SettingError
+    """
+    left = available()
+    if left is not None and left < RESERVE:
+        raise SettingError(
+            f"Only {left / 1e6:.0f} MB of memory are left: colouring stopped. What is coloured stays. Close other "
+            "programs and go on, crop the scan, or colour it to files: medcolor colorize."
+        )
+
+
+__all__ = ["KEPT", "PICTURE", "RESERVE", "available", "require_memory", "require_room"]

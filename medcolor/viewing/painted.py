@@ -9,7 +9,7 @@ from medcolor.color import law_table
 from medcolor.colorizers.evidence import Index
 from medcolor.scan import Scan, to_slices
 from medcolor.voi import Display
-from medcolor.windowing import grayscale
+from medcolor.windowing import grayscale, look_up
 
 _ALPHA = np.uint32(0xFF000000)
 _GRAYS = np.arange(256, dtype="<u4") * np.uint32(0x010101)
@@ -35,7 +35,8 @@ class PaintedVolume:
     Attributes
     ----------
     rgba : ndarray of uint8, (nk, nj, ni, 4)
-        Alpha is 0 where no image is, and where a colorizer says "outside"; else 255.
+        Alpha is 0 where no image is, and where a colorizer says "outside"; else 255. A slice that was never painted
+        is 0.
     gray : ndarray of uint8, (nk, nj, ni)
         The display gray that each slice of ``rgba`` was painted from.
     confidence : ndarray of uint8, (nk, nj, ni)
@@ -49,9 +50,9 @@ class PaintedVolume:
         self.rgba = self._pixels.view(np.uint8).reshape(nk, nj, ni, 4)
         self.gray = np.zeros((nk, nj, ni), np.uint8)
         self.confidence = np.zeros((nk, nj, ni), np.uint8)
-        self.passed_through = 0
         self._colored = None if scan.colored is None else to_slices(scan.colored)
         self._source = None if scan.rgb is None else to_slices(scan.rgb)
+        self._begun = np.zeros(nk, np.bool_)
         self._display, self._gray_of = display, grayscale(scan, display)
 
     @property
@@ -63,39 +64,41 @@ class PaintedVolume:
     def display(self, display: Display) -> None:
         self._display, self._gray_of = display, grayscale(self._scan, display)
 
-    def show_gray(self, k: int) -> None:
-        """Paint a slice that has no colour yet; opaque where there is an image."""
+    def paint_gray(self, k: int) -> None:
+        """Paint a slice that has no colour yet."""
         gray = self._gray_of(slice(k, k + 1))[0]
-        alpha = np.where(self._scan.padded(slice(k, k + 1))[0], np.uint32(0), _ALPHA) if self._scan.padding else _ALPHA
-        self._put(k, gray, _GRAYS.take(gray), alpha)
+        self._put(k, gray, look_up(_GRAYS, gray, np.empty(gray.shape, "<u4")), None)
 
-    def limit(self, k: int, outside: NDArray[np.bool_]) -> None:
-        """Make a slice transparent outside, except where it was colour already."""
-        clear = outside & ~self._colored[k] if self._colored is not None else outside
-        self._pixels[k][clear] &= ~_ALPHA
-
-    def paint_index(self, k: int, index: Index) -> None:
-        """Paint a slice whose place in the table of (a*, b*) is known."""
+    def paint_index(self, k: int, index: Index, outside: NDArray[np.bool_] | None = None) -> None:
+        """Paint a slice whose place in the table of (a*, b*) is known; transparent ``outside`` from now on."""
         gray = self._gray_of(slice(k, k + 1))[0]
-        place = index.astype(np.int64)
+        place = index.astype(np.intp)
         place *= 256
         place += gray
-        self._put(k, gray, law_table().reshape(-1).take(place), self._pixels[k] & _ALPHA)
+        self._put(k, gray, law_table().reshape(-1).take(place, mode="clip"), outside)
 
     def paint_table(self, k: int, table: NDArray[np.uint8]) -> None:
         """Paint a slice by a colour table, (256, 3)."""
         gray = self._gray_of(slice(k, k + 1))[0]
-        self._put(k, gray, packed(table).take(gray), self._pixels[k] & _ALPHA)
+        self._put(k, gray, look_up(packed(table), gray, np.empty(gray.shape, "<u4")), None)
 
     def _put(
-        self, k: int, gray: NDArray[np.uint8], pixels: NDArray[np.uint32], alpha: NDArray[np.uint32] | np.uint32
+        self, k: int, gray: NDArray[np.uint8], pixels: NDArray[np.uint32], outside: NDArray[np.bool_] | None
     ) -> None:
-        pixels |= alpha
+        if self._begun[k]:
+            pixels |= self._pixels[k] & _ALPHA
+        else:
+            pixels |= _ALPHA
+            if self._scan.padding is not None:
+                pixels[self._scan.padded(slice(k, k + 1))[0]] &= ~_ALPHA
+        if outside is not None:
+            pixels[outside] &= ~_ALPHA
         if self._colored is not None and self._source is not None and self._colored[k].any():
             mask = self._colored[k]
             pixels[mask] = packed(self._source[k][mask]) | _ALPHA
         np.copyto(self._pixels[k], pixels)
         np.copyto(self.gray[k], gray)
+        self._begun[k] = True
 
 
 __all__ = ["PaintedVolume", "packed"]

@@ -1,0 +1,149 @@
+"""What is known of each slice, and which look it shows: painting again without asking again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.colorizers.evidence import Evidence, Index, Look
+from medcolor.scan import Scan
+from medcolor.viewing.painted import PaintedVolume
+from medcolor.voi import Display
+
+_INDICES = 3  # slices whose places in the table are remembered: dragging a window touches nothing else
+_OUTSIDE = {"outside", "air"}  # first classes that are no part of the body
+
+
+class Repainter:
+    """Slices of one scan in the look of now; not for several threads at once.
+
+    Parameters
+    ----------
+    scan : Scan
+    display : Display
+
+    Attributes
+    ----------
+    volume : PaintedVolume
+    look : Look or None
+        None until a colorizer is at work.
+    kept : list of Evidence or None
+    totals : dict
+        Slice -> probabilities summed over it, (K,).
+    shown : list of (Look or None, Display)
+        What each slice was painted with; no look: gray.
+    exact : ndarray of bool
+        Whether a slice has the very bytes of the colorizer.
+    """
+
+    def __init__(self, scan: Scan, display: Display) -> None:
+        nk = scan.shape[2]
+        self.volume = PaintedVolume(scan, display)
+        self.look: Look | None = None
+        self.kept: list[Evidence | None] = [None] * nk
+        self.totals: dict[int, NDArray[np.float64]] = {}
+        self.shown: list[tuple[Look | None, Display]] = [(None, display)] * nk
+        self.exact = np.zeros(nk, np.bool_)
+        self._version, self._gray_version = 0, 0
+        self._colored = np.full(nk, -1)  # the version each slice was painted in
+        self._grayed = np.full(nk, -1)
+        self._indices: dict[int, tuple[Look, Evidence, Index]] = {}
+
+    def change(self, *, look: Look | None = None, display: Display | None = None) -> None:
+        """Change what slices are painted with from now on."""
+        if look is not None:
+            self.look = look
+        if display is not None:
+            self.volume.display = display
+            self._gray_version += 1
+        self._version += 1
+
+    @property
+    def waiting(self) -> NDArray[np.intp]:
+        """Slices that do not show the look of now."""
+        return np.flatnonzero(self._colored != self._version)
+
+    @property
+    def unseen(self) -> NDArray[np.intp]:
+        """Slices that show nothing at all yet."""
+        return np.flatnonzero((self._grayed < 0) & (self._colored < 0))
+
+    @property
+    def colored(self) -> int:
+        """How many slices have colours, of whatever look."""
+        return int(np.count_nonzero(self._colored >= 0))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept."""
+        return sum(evidence.nbytes for evidence in self.kept if evidence is not None)
+
+    def learn(self, k: int, evidence: Evidence | None) -> None:
+        """Take what a colorizer says of a slice, and paint it; None: a table."""
+        if self.look is None:
+            raise RuntimeError("No look was chosen.")
+        if evidence is None:
+            self.refresh(k)
+            return
+        first = self.kept[k] is None
+        if first:
+            self.kept[k] = evidence
+        names = () if self.look.palette is None else self.look.palette.names
+        outside = evidence.outside() if first and names and names[0] in _OUTSIDE else None
+        self._paint(k, evidence, self.look, outside)
+
+    def settle(self, k: int) -> None:
+        """Replace what is known of a slice by its compact form. Safe while others paint: it is one assignment."""
+        evidence = self.kept[k]
+        if evidence is not None and k not in self.totals:
+            totals, compact = evidence.totals(), evidence.compact()
+            self.totals[k], self.kept[k] = totals, compact
+
+    def refresh(self, k: int, *, remember: bool = False) -> bool:
+        """Paint a slice as far as it is known; return whether its pixels changed.
+
+        ``remember`` is for the slice somebody looks at.
+        """
+        if self._colored[k] == self._version:
+            return False
+        look, evidence = self.look, self.kept[k]
+        if look is not None and look.table is not None:
+            self.volume.paint_table(k, look.table)
+            self.exact[k] = True
+            self._painted(k, look)
+        elif look is not None and evidence is not None:
+            self._paint(k, evidence, look, None, remember=remember)
+        elif self._grayed[k] == self._gray_version:
+            return False
+        else:
+            self.volume.paint_gray(k)
+            self._grayed[k] = self._gray_version
+            self.shown[k] = None, self.volume.display
+        return True
+
+    def _paint(
+        self, k: int, evidence: Evidence, look: Look, outside: NDArray[np.bool_] | None, *, remember: bool = False
+    ) -> None:
+        found = self._indices.get(k)
+        if found is not None and found[0] is look and found[1] is evidence:
+            index = found[2]
+        else:
+            index = evidence.index(look)
+            if remember:
+                self._indices.pop(k, None)
+                while len(self._indices) >= _INDICES:
+                    del self._indices[next(iter(self._indices))]
+                self._indices[k] = look, evidence, index
+        self.volume.paint_index(k, index, outside)
+        before = self.shown[k][0]
+        if before is None or before.sha256 != look.sha256:  # what can be relied on depends on the colours
+            self.volume.confidence[k] = evidence.confidence(look)
+        self.exact[k] = evidence.exact
+        self._painted(k, look)
+
+    def _painted(self, k: int, look: Look) -> None:
+        self._colored[k] = self._version
+        self.shown[k] = look, self.volume.display
+
+
+__all__ = ["Repainter"]
