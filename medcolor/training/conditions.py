@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Compose
+from monai.transforms import Compose, OneOf
 from torch import Tensor
 
 from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
@@ -128,7 +128,7 @@ def evaluation_table(family: str) -> tuple[Condition, ...]:
     return tuple(table)
 
 
-def training_degradations(family: str, *, strength: float = 1.0) -> Compose:
+def training_degradations(family: str, *, strength: float = 1.0, clean: float = 0.3) -> Compose:
     """Return what a training sample of a modality family goes through, in the order an image does.
 
     Position first, then what the scanner does, then what the export does. Set its chance with ``set_random_state``.
@@ -138,19 +138,22 @@ def training_degradations(family: str, *, strength: float = 1.0) -> Compose:
     family : str
     strength : float
         Factor on every chance to happen; 0 leaves images clean.
+    clean : float
+        Share of samples that nothing happens to: with so many degradations hardly one would be left, and a network
+        that never sees a clean image is not sure of one.
 
     Raises
     ------
     ValueError
-        No such family, or a strength out of 0..1.
+        No such family, or a number out of 0..1.
     """
     if family not in CLASSES:
         raise ValueError(f'"{family}" is no modality family; there are {", ".join(CLASSES)}.')
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must lie in 0..1, got {strength}.")
+    if not 0 <= strength <= 1 or not 0 <= clean <= 1:
+        raise ValueError(f"strength and clean must lie in 0..1, got {strength} and {clean}.")
     tilt = 8.0 if family in {"XR", "MG", "NM"} else 15.0
     steps: list[tuple[type[Degradation], float, Bounds | None]] = [
-        (Rotation, 0.4, (-tilt, tilt)),
+        (Rotation, 0.3, (-tilt, tilt)),
         (FieldOfView, 0.4, None),
         (Resolution, 0.2, None),
         (Blur, 0.3, None),
@@ -162,4 +165,5 @@ def training_degradations(family: str, *, strength: float = 1.0) -> Compose:
     if family in {"MR", "US"}:
         steps.append((BiasField, 0.5, None))
     steps += [(NOISE[family], 0.6, None), (Gamma, 0.4, None), (LostUnits, 0.35 if family == "CT" else 0.2, None)]
-    return Compose([kind(levels, prob=strength * chance) for kind, chance, levels in steps])
+    some = Compose([kind(levels, prob=strength * chance) for kind, chance, levels in steps])
+    return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])

@@ -133,13 +133,13 @@ def _moved_part(key: str, whole: Tensor, theta: Tensor, *, inverted: bool) -> Te
         return (_moved(whole[None], theta, 0.0)[0] > 0.99).to(whole.dtype)
     outside = torch.zeros(len(whole), 1, 1)
     outside[0] = 1
-    moved = _moved(whole - outside, theta, 0.0) + outside
-    return moved.clamp_(0, 1)
+    # Between two pixels the gray is a mixture and the tissue is not: an interpolated posterior would teach soft edges.
+    return _moved(whole - outside, theta, 0.0, mode="nearest") + outside
 
 
-def _moved(image: Tensor, theta: Tensor, fill: float) -> Tensor:
+def _moved(image: Tensor, theta: Tensor, fill: float, *, mode: str = "bilinear") -> Tensor:
     grid = torch.nn.functional.affine_grid(theta[None].float(), [1, 1, *image.shape[-2:]], align_corners=False)
     moved: Tensor = torch.nn.functional.grid_sample(
-        (image[None] - fill).float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        (image[None] - fill).float(), grid, mode=mode, padding_mode="zeros", align_corners=False
     )[0]
     return moved + fill
