@@ -43,12 +43,16 @@ class NetworkSlices:
         """Run the network on one slice."""
         ni, nj, _ = self.scan.shape
         count = len(self._prediction.classes)
-        planes = np.empty((count, nj, ni), np.float32)
         pieces = []
         for tile, posteriors, log_scale in self._prediction.tensors(slice(k, k + 1)):
             check()
-            planes[(slice(None), *tile.kept[1:])] = posteriors[:, 0].cpu().numpy()
             pieces.append((tile.kept[1:], posteriors, log_scale))
+        if len(pieces) == 1:
+            planes = pieces[0][1][:, 0].cpu().numpy()
+        else:
+            planes = np.empty((count, nj, ni), np.float32)
+            for kept, posteriors, _ in pieces:
+                planes[(slice(None), *kept)] = posteriors[:, 0].cpu().numpy()
         on_cpu = self.colorizer.torch_device.type == "cpu"
         return SoftEvidence(planes, tuple(range(count)), count, _Rating((nj, ni), pieces, on_cpu))
 

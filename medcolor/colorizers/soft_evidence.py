@@ -47,7 +47,7 @@ class SoftEvidence:
     planes : ndarray of float32, (n, nj, ni)
         Of the classes present.
     classes : tuple of int
-        Which of the palette's they are.
+        Which of the palette's they are, in rising order.
     count : int
         K.
     rating : Rating or None
@@ -92,9 +92,11 @@ class SoftEvidence:
 
     def outside(self) -> NDArray[np.bool_]:
         """Return where the first class leads."""
-        if 0 not in self.classes:
+        if not self.classes or self.classes[0] != 0:
             return np.zeros(self.planes.shape[1:], np.bool_)
-        return np.asarray(self.planes.argmax(axis=0) == self.classes.index(0))
+        if len(self.classes) == 1:
+            return np.ones(self.planes.shape[1:], np.bool_)
+        return np.asarray(self.planes[0] >= self.planes[1:].max(axis=0))
 
     def totals(self) -> NDArray[np.float64]:
         """Return the sums."""

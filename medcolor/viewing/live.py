@@ -81,8 +81,8 @@ class LiveColors:
 
     @property
     def stale(self) -> int:
-        """How many slices do not show the look of now; where that is not 0, :meth:`work` has something to do."""
-        return len(self._painted.waiting)
+        """How many slices do not show the look of now, or its confidence: whether :meth:`work` has something to do."""
+        return len(np.union1d(self._painted.waiting, self._painted.unrated))
 
     @property
     def status(self) -> str:

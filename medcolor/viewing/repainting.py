@@ -47,6 +47,7 @@ class Repainter:
         self._version, self._gray_version = 0, 0
         self._colored = np.full(nk, -1)  # the version each slice was painted in
         self._grayed = np.full(nk, -1)
+        self._rated: list[str | None] = [None] * nk  # hash of the palette that each slice's confidence is for
         self._indices: dict[int, tuple[Look, Evidence, Index]] = {}
 
     def change(self, *, look: Look | None = None, display: Display | None = None) -> None:
@@ -67,6 +68,12 @@ class Repainter:
     def unseen(self) -> NDArray[np.intp]:
         """Slices that show nothing at all yet."""
         return np.flatnonzero((self._grayed < 0) & (self._colored < 0))
+
+    @property
+    def unrated(self) -> NDArray[np.intp]:
+        """Slices whose confidence is not that of the colours they show: what can be relied on depends on them."""
+        wanted = None if self.look is None else self.look.sha256
+        return np.array([k for k, e in enumerate(self.kept) if e is not None and self._rated[k] != wanted], np.intp)
 
     @property
     def colored(self) -> int:
@@ -93,8 +100,14 @@ class Repainter:
         self._paint(k, evidence, self.look, outside)
 
     def settle(self, k: int) -> None:
-        """Replace what is known of a slice by its compact form. Safe while others paint: it is one assignment."""
-        evidence = self.kept[k]
+        """Do what can wait until a slice is seen: confidence, sums, and the compact form of what is known.
+
+        Safe while others paint: each is one assignment.
+        """
+        evidence, look = self.kept[k], self.look
+        if evidence is not None and look is not None and self._rated[k] != look.sha256:
+            self.volume.confidence[k] = evidence.confidence(look)
+            self._rated[k] = look.sha256
         if evidence is not None and k not in self.totals:
             totals, compact = evidence.totals(), evidence.compact()
             self.totals[k], self.kept[k] = totals, compact
@@ -135,9 +148,6 @@ class Repainter:
                     del self._indices[next(iter(self._indices))]
                 self._indices[k] = look, evidence, index
         self.volume.paint_index(k, index, outside)
-        before = self.shown[k][0]
-        if before is None or before.sha256 != look.sha256:  # what can be relied on depends on the colours
-            self.volume.confidence[k] = evidence.confidence(look)
         self.exact[k] = evidence.exact
         self._painted(k, look)
 

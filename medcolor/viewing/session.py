@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.color import law_table
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer, Progress, load_colorizer
 from medcolor.colorizers.slicewise import Settings, Style, checked_settings, slicewise
@@ -107,6 +108,8 @@ class ColoringSession(LiveColors):
                 self._color(k)
                 yield k
                 self._afterwards(k)
+            while (k := self._next(self._painted.unrated)) is not None:
+                self._painted.settle(k)
             self.step = Step.DONE
         except Cancelled:
             self.step = Step.CANCELLED
@@ -277,4 +280,9 @@ class ColoringSession(LiveColors):
             pass
 
 
-__all__ = ["Cancelled", "ColoringSession", "Probe", "Step"]
+def warm_up() -> None:
+    """Do in advance what the first slice of a process would wait for: the table of colours. Takes about a second."""
+    law_table()
+
+
+__all__ = ["Cancelled", "ColoringSession", "Probe", "Step", "warm_up"]
