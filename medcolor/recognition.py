@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from medcolor.networks.recognizer import Recognizer
 
 FOLDER = "recognizer"
+CODE = "unlike-modality"
+"""Of the finding."""
 BLANK, COLOR, TINY = "blank", "colour picture", "too small to tell"
 LOOKED_AT = 5
 """Slices looked at, evenly spread."""
@@ -141,7 +143,7 @@ def mismatch(scan: Scan, family: str, *, by: Judge | None = None) -> Finding | N
     if not head:
         return None
     return Finding(
-        "unlike-modality",
+        CODE,
         f"{head} Colours made for {_WORDS[family]} may mean nothing here. Check what the file is, or say what it is: "
         "modality= in Python, --modality on the command line.",
     )
@@ -158,7 +160,7 @@ def audited(scan: Scan, family: str) -> Scan:
     found = mismatch(scan, family)
     if found is None or found in scan.audit:
         return scan
-    warnings.warn(found.message, MedcolorWarning, stacklevel=3)
+    warnings.warn(found.message, MedcolorWarning, stacklevel=4)
     return replace(scan, audit=(*scan.audit, found))
 
 
@@ -247,6 +249,7 @@ def load_judge(folder: Path) -> Judge:
 
 __all__ = [
     "BLANK",
+    "CODE",
     "COLOR",
     "LOOKED_AT",
     "TINY",

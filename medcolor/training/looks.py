@@ -20,11 +20,14 @@ from medcolor.networks.recognizer import CLASSES
 from medcolor.phantom.scans import RECIPES
 from medcolor.scan import MODALITIES, Scan, to_slices
 from medcolor.training.datasets import Case
+from medcolor.training.drawn_scans import hand, limb, sonogram
+from medcolor.training.packs import packs_folder
 from medcolor.training.pictures import DRAWN, TRAIN_PHOTOS, crops, drawn, photo
 from medcolor.training.simulate import SIMULATED
 from medcolor.training.sources import find_cases, simulated_cases
 
 STORED = 128
+_DRAWN_SCANS = 300
 OTHER = CLASSES.index("other")
 HU_RANGE = (-1024.0, 3071.0)
 _SMALL = {"NM": (96, 280), "MG": (144, 192)}
@@ -69,7 +72,10 @@ def gather(data: Path | str | None, *, seed: int = 0, simulated: int = 600) -> l
                 looks += _of_case(case)
         looks += _phantoms(family)
     looks += _radiographs([case for case in cases_of(data, "CT") if case.split == "train" and case.contiguous], seed)
-    looks += _limbs(seed, 240)
+    looks += _old_picture_of_a_head(packs_folder(data))
+    for n in range(_DRAWN_SCANS):
+        looks.append(_stored(CLASSES.index("XR"), "limbs, drawn", limb(n) if n % 2 else hand(n)))
+        looks.append(_stored(CLASSES.index("US"), "drawn", sonogram(n)))
     rng = np.random.default_rng([seed, 1])
     looks += [_stored(OTHER, "photographs", part) for name in TRAIN_PHOTOS for part in crops(photo(name), rng, 60)]
     looks += [_stored(OTHER, "drawn", drawn(kind, n)) for kind in DRAWN for n in range(150)]
@@ -106,6 +112,20 @@ def _of_case(case: Case) -> Iterator[Look]:
                 yield _stored(kind, f"{source}, cut across", np.flip(block.take(place, axis), 0), hounsfield=hu)
 
 
+def _old_picture_of_a_head(packs: Path) -> Iterator[Look]:
+    """NLM's Visible Human: the one CT of a head; 8-bit, near 10 HU for each step, which is enough for its look."""
+    path = packs / "ct_visible_human_head.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as file:
+            block = file["images"].astype(np.float32) * 10.4 - 1024
+        for plane in block[::2]:
+            yield _stored(CLASSES.index("CT"), "ct_visible_human_head", plane, hounsfield=True)
+        for axis in (1, 2):
+            for place in np.linspace(180, 330, 10).astype(int):
+                across = np.flip(block.take(place, axis), 0)
+                yield _stored(CLASSES.index("CT"), "ct_visible_human_head, cut across", across, hounsfield=True)
+
+
 def _phantoms(family: str) -> Iterator[Look]:
     kind = CLASSES.index(family)
     ni, nj, nk = RECIPES[family].shape
@@ -131,40 +151,3 @@ def _radiographs(cases: Sequence[Case], seed: int) -> Iterator[Look]:
             through = np.flip(part, 0).sum(axis=1) * rng.uniform(0.1, 0.3) / 10
             film = through if rng.random() < 0.5 else 1 - np.exp(-through)
             yield _stored(CLASSES.index("XR"), "seen through CT", film)
-
-
-def _limbs(seed: int, count: int) -> Iterator[Look]:
-    """Arms, legs, hands and feet, drawn: rods of bone with a dense rim in rods of flesh."""
-    from scipy.ndimage import gaussian_filter
-
-    rng = np.random.default_rng([seed, 3])
-    for _ in range(count):
-        flesh, bone = np.zeros((STORED, STORED)), np.zeros((STORED, STORED))
-        rods = int(rng.choice([1, 2, 3, 5]))
-        wide = rng.uniform(0.35, 0.5) / rods
-        for n in range(rods):
-            middle = (n + 0.5) / rods - 0.5 + rng.uniform(-0.03, 0.03)
-            fan, top = rng.uniform(-0.3, 0.3) if rods < 4 else 1.2 * middle, rng.uniform(-0.6, -0.2)
-            flesh = np.hypot(flesh, _rod(middle, fan, top - 0.1, 0.7, wide))
-            start = top
-            for _ in range(rng.integers(1, 5)):  # bones of a ray, with joints between
-                end = start + rng.uniform(0.2, 0.7)
-                thick = wide * rng.uniform(0.3, 0.6)
-                outer, inner = (_rod(middle, fan, start + 0.01, end - 0.01, r * thick) for r in (1.0, 0.65))
-                bone += outer - rng.uniform(0.5, 0.85) * inner
-                start = end
-        if rods > 2:  # a palm
-            flesh = np.hypot(flesh, _rod(0.0, 0.0, 0.1, 0.9, 0.45))
-        texture = 1 + 0.1 * gaussian_filter(rng.standard_normal(bone.shape), rng.uniform(1, 4)) * 6
-        film = gaussian_filter(flesh * rng.uniform(0.6, 1.6) + np.maximum(bone, 0) * rng.uniform(4, 9) * texture, 0.8)
-        yield _stored(CLASSES.index("XR"), "limbs, drawn", 1 - np.exp(-film * rng.uniform(0.5, 2.5)))
-
-
-def _rod(middle: float, fan: float, top: float, bottom: float, radius: float) -> NDArray[np.float64]:
-    """Path length through a round rod that widens a little at its ends."""
-    j, i = np.mgrid[:STORED, :STORED] / STORED - 0.5
-    along = np.clip((j - top) / max(bottom - top, 1e-6), 0, 1)
-    r = radius * (1 + 0.35 * (2 * along - 1) ** 4)
-    beyond = 4 * np.abs(j - np.clip(j, top, bottom))
-    away = np.hypot(i - middle + fan * (0.5 - j), beyond)
-    return np.sqrt(np.clip(r**2 - away**2, 0, None))

@@ -30,13 +30,13 @@ from medcolor.networks.recognizer import CLASSES, Recognizer, as_seen
 from medcolor.recognition import Judge
 from medcolor.scan import MODALITIES
 from medcolor.training.looks import Look, gather
-from medcolor.training.recognition_figures import Figures, measure, slice_chances
+from medcolor.training.recognition_figures import Figures, calm_chances, measure
 from medcolor.training.variation import Varied
 
-STEPS, BATCH = 2500, 48
+STEPS, BATCH = 2000, 48
 FALSE_ALARMS = 0.01
-"""Share of validation slices, clean and degraded, that may raise an alarm."""
-_HIGHEST = 0.2  # what looks clean in few validation patients says little of other sites: never demand more than this
+"""Share of validation slices and degraded scans that may raise an alarm."""
+_HIGHEST = 0.3  # what looks clean in few validation patients says little of other sites: never demand more than this
 _log = logging.getLogger(__name__)
 
 
@@ -85,14 +85,14 @@ def fit(
 
 
 def choose_thresholds(judge: Judge, data: Path | str | None) -> dict[str, float]:
-    """Return for each family the probability that all but 1 % of its validation slices reach, at most 0.2.
+    """Return for each family the probability that all but 1 % of what must raise no alarm reach, at most 0.3.
 
-    Slices are taken one at a time, clean and with the middle degradations of the evaluation table: a volume, where
-    several are averaged, raises fewer alarms.
+    That is: single slices of validation patients, and their scans with each middle degradation of the evaluation
+    table.
     """
     chosen = {}
     for family in MODALITIES:
-        reached = slice_chances(judge, data, family, "val")[:, CLASSES.index(family)]
+        reached = calm_chances(judge, data, family, "val")[:, CLASSES.index(family)]
         chosen[family] = round(float(np.clip(np.quantile(reached, FALSE_ALARMS), 0.01, _HIGHEST)), 4)
     return chosen
 

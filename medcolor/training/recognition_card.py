@@ -12,10 +12,11 @@ _SHARE = 0.02  # what is mistaken more often than this is listed
 
 _HEAD = """# recognizer: does a scan look like what it claims to be?
 
-A network of 104 000 weights that looks at thumbnails (96 x 96) of up to five slices and says CT, MR, PT, NM, US, XR, MG
-or other. A learned colorizer asks it once for each scan; where the scan looks like something else, it warns, names
-what it seems to be, and colours as asked. Blank scans and pictures in colour are found by rule. It is no colorizer, it
-finds no disease, and it has seen images from **few sites**: silence is no proof that a scan is what it claims to be.
+A network of about 104 000 weights that looks at thumbnails (96 x 96) of up to five slices and says CT, MR, PT, NM, US,
+XR, MG or other. A learned colorizer asks it once for each scan; where the scan looks like something else, it warns,
+names what it seems to be, and colours as asked. Blank scans and pictures in colour are found by rule. It is no
+colorizer, it finds no disease, and it has seen images from **few sites**: silence is no proof that a scan is what it
+claims to be.
 
 Made by `python -m medcolor.training.recognition --data DIR -o configs/recognizer --force`, seeded.
 """
@@ -42,7 +43,7 @@ _LIMITS = """
 - Look-alikes share their physics: a PET projection and a bone scan, a breast in an X-ray and a mammogram, a CT scout
   and a radiograph, a CT in a narrow window and an MR. The tables above say how often they are mistaken in the test.
 - Ultrasound other than of the fetal head, X-rays of limbs, MR of other regions and contrasts, PET with other tracers:
-  hardly or never seen. Alarms may be false there; thresholds are low (at most 0.2) for that reason.
+  hardly or never seen. Alarms may be false there; thresholds are low (at most 0.3) for that reason.
 - Real NM and MG were never seen, and their figures above are for simulated scans of the same simulator.
 - It sees neither units nor file headers, on purpose: these are what it checks. A scan of the right kind in wrong units
   passes. So does the wrong body part.
@@ -64,6 +65,7 @@ def card(about: Mapping[str, Any], figures: Figures) -> str:
         *shown,
         "",
         *_measured(about, figures),
+        *_other_sites(figures),
         _LIMITS,
     ]
     return "\n".join(parts)
@@ -74,9 +76,13 @@ def _measured(about: Mapping[str, Any], figures: Figures) -> list[str]:
     lines = [
         "## Measured",
         "",
-        f"On test patients, in brackets their number, and foreign pictures: {', '.join(known)}. AUROC: the chance that",
-        "something foreign looks less like the family than a scan of its own patients does; foreign is everything else",
-        "in the list. 95 % intervals over patients and pictures; with eight patients they are too narrow.",
+        "On test patients and foreign pictures; in brackets the number of patients or pictures they are of:",
+        "",
+        ", ".join(known) + ".",
+        "",
+        "AUROC: the chance that something foreign looks less like the family than a scan of its own patients does;",
+        "foreign is everything else in the list. 95 % intervals over patients and pictures; of eight patients they are",
+        "too narrow.",
         "",
         "| family | AUROC | single slices | lowest against one kind | false alarms, clean | degraded | threshold |",
         "|---|---|---|---|---|---|---|",
@@ -95,8 +101,9 @@ def _measured(about: Mapping[str, Any], figures: Figures) -> list[str]:
     lines += [
         "",
         "Degraded: the middle level of each line of the evaluation table. An alarm: probability of the claimed family",
-        "below its threshold (which all but 1 % of single validation slices reach, clean or degraded; at most 0.2)",
-        "and something else likelier. Share of foreign scans that raise one when they claim to be of the family:",
+        "below its threshold (which all but 1 % of single slices and degraded scans of validation patients reach; at",
+        "most 0.3) and something else likelier. Share of foreign scans that raise one when they claim to be of the",
+        "family:",
         "",
         "| claimed | " + " | ".join(figures.counts) + " |",
         "|---" * (1 + len(figures.counts)) + "|",
@@ -110,6 +117,28 @@ def _measured(about: Mapping[str, Any], figures: Figures) -> list[str]:
         "",
     ]
     return [*lines, *(_mistakes(figures) or ["- none in this test."])]
+
+
+def _other_sites(figures: Figures) -> list[str]:
+    rows = [
+        f"| {name} | {row['family']} | {row['images']} | {100 * row['false_alarms']:.0f} % | "
+        + ", ".join(
+            f"{seen} {100 * share:.0f} %" for seen, share in sorted(row["seen_as"].items(), key=lambda p: -p[1])
+        )
+        + " |"
+        for name, row in figures.elsewhere.items()
+    ]
+    return [
+        "",
+        "## Other sites",
+        "",
+        "Single images that trained nothing (share-alike packs, files of installed packages): what to expect",
+        "elsewhere. Many are 64 x 64 pixels.",
+        "",
+        "| images | are | number | false alarms | likeliest class |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
 
 
 def _mistakes(figures: Figures) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,35 @@ from numpy.typing import ArrayLike, NDArray
 
 from medcolor.errors import MedcolorWarning
 from medcolor.geometry import Geometry, Space
+from medcolor.io import read
 from medcolor.networks.recognizer import CLASSES
 from medcolor.recognition import Judge, Recognition, mismatch, recognize
 from medcolor.scan import GRAY_LEVEL, MODALITIES, Scan, from_slices
 from medcolor.training.conditions import Condition, evaluation_table
 from medcolor.training.looks import cases_of
+from medcolor.training.packs import packs_folder
 from medcolor.training.pictures import TEST_DRAWN, TEST_PHOTOS, crops, drawn, photo
 from medcolor.training.statistics import Interval
 
 Floats = NDArray[np.float64]
 CLEAN = "clean"
+ELSEWHERE = MappingProxyType(
+    {
+        "mednist_abdomenct": "CT", "mednist_chestct": "CT", "mednist_headct": "CT", "mednist_breastmri": "MR",
+        "mri_hippocampus": "MR", "mednist_cxr": "XR", "mednist_hand": "XR",
+    }
+)  # fmt: skip
+"""Packs whose licence lets them train nothing that is shipped: they are other sites."""
+SAMPLES = MappingProxyType(
+    {
+        "mammograms/cases/*/*.dcm": "MG", "data_store/data/JPEG-LL.dcm": "NM",
+        "data_store/data/gdcm-US-ALOKA-16.dcm": "US", "data_store/data/US1_UNCR.dcm": "US",
+        "data_store/data/RG1_UNCR.dcm": "XR",
+        "data_store/data/MR-SIEMENS-DICOM-WithOverlays.dcm": "MR",
+        "pydicom/data/test_files/J2K_pixelrep_mismatch.dcm": "CT",
+    }
+)  # fmt: skip
+"""Real images that installed packages bring."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +85,8 @@ class Figures:
     caught : {family: {kind: share}}
         Foreign scans that raise an alarm when they claim to be of the family.
     seen_as : {kind: {seen: share}}
+    elsewhere : {name: {"family": str, "images": int, "false_alarms": share, "seen_as": {seen: share}}}
+        Single images from sites that trained nothing, as far as they are there.
     """
 
     counts: Mapping[str, tuple[int, int]]
@@ -73,6 +96,7 @@ class Figures:
     alarms: Mapping[str, Mapping[str, float]]
     caught: Mapping[str, Mapping[str, float]]
     seen_as: Mapping[str, Mapping[str, float]]
+    elsewhere: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers."""
@@ -84,6 +108,7 @@ class Figures:
             "false_alarms": {family: _rounded(row) for family, row in self.alarms.items()},
             "caught": {family: _rounded(row) for family, row in self.caught.items()},
             "seen_as": {kind: _rounded(row) for kind, row in self.seen_as.items()},
+            "elsewhere": {name: dict(row) for name, row in self.elsewhere.items()},
         }
 
 
@@ -158,12 +183,13 @@ def chances(found: Recognition) -> Floats:
     return np.array([found.probabilities[name] for name in CLASSES])
 
 
-def slice_chances(judge: Judge, data: Path | str | None, family: str, split: str) -> Floats:
-    """Return (n, classes): every slice of a side by itself, clean and at the middle level of each degradation."""
+def calm_chances(judge: Judge, data: Path | str | None, family: str, split: str) -> Floats:
+    """Return (n, classes) of what should raise no alarm: every slice by itself, and each scan in each degradation."""
     rows = []
     for example in known_examples(data, family, split):
-        versions = [example.scan, *(c.on_scan(example.scan, key=example.key) for c in middle(family))]
-        rows += [chances(found) for scan in versions for found in _each_slice(judge, scan)]
+        rows += [chances(found) for found in _each_slice(judge, example.scan)]
+        worse = (c.on_scan(example.scan, key=example.key) for c in middle(family))
+        rows += [chances(recognize(scan, by=judge)) for scan in worse]
     return np.array(rows)
 
 
@@ -209,7 +235,37 @@ def measure(judge: Judge, data: Path | str | None) -> Figures:
             for family in MODALITIES
         },
         seen_as={kind: _shares([found.seen for found in group]) for kind, group in seen.items()},
+        elsewhere=_elsewhere(judge, packs_folder(data)),
     )
+
+
+def _elsewhere(judge: Judge, packs: Path) -> dict[str, dict[str, Any]]:
+    groups = {name: (family, list(_every_sixth(packs / f"{name}.npz"))) for name, family in ELSEWHERE.items()}
+    for member, family in SAMPLES.items():
+        package, _, path = member.partition("/")
+        if spec := find_spec(package):
+            found = sorted(Path(str(spec.origin)).parent.glob(path))
+            groups[f"{package}: {path}"] = (family, [read(file, modality=family) for file in found])
+    out = {}
+    for name, (family, scans) in groups.items():
+        if scans:
+            seen = [recognize(scan, by=judge).seen for scan in scans]
+            alarms = [mismatch(scan, family, by=judge) is not None for scan in scans]
+            out[name] = {
+                "family": family,
+                "images": len(scans),
+                "false_alarms": round(float(np.mean(alarms)), 4),
+                "seen_as": _rounded(_shares(seen)),
+            }
+    return out
+
+
+def _every_sixth(path: Path) -> Iterator[Scan]:
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as file:
+            for gray in file["images"][::6]:
+                if np.ptp(gray):
+                    yield picture_scan(gray)
 
 
 def _doubts(family: str, scores: Mapping[str, Floats], kinds: Sequence[str]) -> tuple[Floats, Floats]:
@@ -261,6 +317,6 @@ def _shares(seen: Sequence[str]) -> dict[str, float]:
 
 
 __all__ = [
-    "Example", "Figures", "alone", "auroc", "foreign_examples", "known_examples", "measure", "picture_scan",
-    "slice_chances",
+    "Example", "Figures", "alone", "auroc", "calm_chances", "foreign_examples", "known_examples", "measure",
+    "picture_scan",
 ]  # fmt: skip

@@ -52,7 +52,8 @@ class Varied:
         gray = _recontrasted(gray, kinds == CLASSES.index("MR"), chance)
         gray = _shown(gray, kinds, chance)
         gray = _acquired(gray, chance)
-        gray, kinds = _spoiled(_framed(gray, chance), kinds, chance)
+        gray = _on_screen(_framed(gray, chance), kinds == CLASSES.index("US"), chance)
+        gray, kinds = _spoiled(gray, kinds, chance)
         return functional.adaptive_avg_pool2d(gray[:, None], SIDE)[:, 0], kinds
 
 
@@ -69,7 +70,7 @@ def _windowed(x: Tensor, hounsfield: Tensor, chance: torch.Generator) -> Tensor:
     n = len(x)
     level = _uniform(chance, n, -700, 400)
     level = torch.where(_happens(chance, n, 0.5), _uniform(chance, n, 20, 80), level)
-    width = torch.exp(_uniform(chance, n, np.log(250), np.log(2500)))
+    width = torch.exp(_uniform(chance, n, np.log(90), np.log(2500)))
     hu = HU_RANGE[0] + (HU_RANGE[1] - HU_RANGE[0]) * x
     shown = ((hu - level) / width + 0.5).clamp(0, 1)
     return torch.where(hounsfield[:, None, None] & _happens(chance, n, 0.65), shown, x)
@@ -158,6 +159,35 @@ def _framed(x: Tensor, chance: torch.Generator) -> Tensor:
     u, v = _uniform(chance, n, 0, STORED), _uniform(chance, n, 0, STORED)
     line = (i > u) & (i < u + _uniform(chance, n, 8, 60)) & (j > v) & (j < v + _uniform(chance, n, 4, 9))
     return torch.where(line & cells & _happens(chance, n, 0.15), torch.ones_like(x), x)
+
+
+def _on_screen(x: Tensor, often: Tensor, chance: torch.Generator) -> Tensor:
+    """Make some a picture of a screen: the image smaller, on plain ground, letters and a gray scale beside it."""
+    n = len(x)
+    size = torch.cat([_uniform(chance, n, 0.5, 0.95), _uniform(chance, n, 0.6, 1)], dim=1)[..., 0]
+    at = (2 * torch.rand(n, 2, generator=chance) - 1) * (1 - size)
+    zero = torch.zeros(n)
+    rows = [
+        torch.stack([1 / size[:, 0], zero, -at[:, 0] / size[:, 0]], dim=1),
+        torch.stack([zero, 1 / size[:, 1], -at[:, 1] / size[:, 1]], dim=1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, dim=1), [n, 1, STORED, STORED], align_corners=False)
+    small = functional.grid_sample(x[:, None], grid, padding_mode="zeros", align_corners=False)[:, 0]
+    inside = (grid.abs() <= 1).all(dim=-1)
+    j, i = torch.arange(STORED)[None, :, None], torch.arange(STORED)[None, None, :]
+    lines = (j % 7 < 4) & (torch.rand(n, STORED, 1, generator=chance)[:, j[0, :, 0] // 7] < 0.3)
+    cells = functional.interpolate(
+        (torch.rand(n, 1, STORED // 2, STORED // 2, generator=chance) < 0.45).float(), (STORED, STORED)
+    )[:, 0]
+    column = i < _uniform(chance, n, 10, 60)
+    letters = lines & (cells > 0) & torch.where(_happens(chance, n, 0.5), column, i > STORED - 30)
+    place = _uniform(chance, n, 0, STORED)
+    wedge = (i > place) & (i < place + 5) & (j > 20) & (j < 100) & _happens(chance, n, 0.4)
+    ground = torch.where(_happens(chance, n, 0.7), torch.zeros(n, 1, 1), _uniform(chance, n, 0, 1)).expand_as(x)
+    ground = torch.where(wedge, (100 - j) / 80.0, torch.where(letters, torch.ones_like(x), ground))
+    shown = torch.where(inside, small, ground)
+    share = torch.where(often, 0.35, 0.08)
+    return torch.where((torch.rand(n, generator=chance) < share)[:, None, None], shown, x)
 
 
 def _spoiled(x: Tensor, kinds: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
