@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -34,7 +35,9 @@ _PLAIN = frozenset(
     {"set", "frozenset", "bytearray", "bytes", "str", "int", "float", "bool", "complex", "slice", "range"}
     | {"list", "dict", "tuple", "object"}
 )
-_START = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.io.isolated import serve; serve(sys.argv[2])"
+_START = (
+    "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.io.isolated import serve; serve(sys.argv[2])"
+)
 
 
 class Isolated:
@@ -60,7 +63,7 @@ class Isolated:
     def __init__(self, function: str, path: Path | str, *, memory: int | None = None, **arguments: Any) -> None:
         if not function.startswith("medcolor."):
             raise SettingError(f'Only functions of medcolor run in a child process, not "{function}".')
-        self.path = Path(path)
+        self.path, self._since = Path(path), time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix="medcolor-", ignore_cleanup_errors=True)
         request = {"function": function, "path": str(path), "memory": memory or free_memory(), "arguments": arguments}
         (Path(self._folder.name) / "request.pickle").write_bytes(pickle.dumps(request))
@@ -103,7 +106,7 @@ class Isolated:
             raise ReadError(
                 self.path,
                 ReadCode.UNDECODABLE,
-                f"reading it took longer than the {timeout:g} s allowed and was ended.",
+                f"reading it was ended after {time.monotonic() - self._since:.0f} s, the time it was given.",
                 "It is damaged, or larger than expected; allow more time if it should be read.",
             ) from None
         finally:
@@ -114,7 +117,9 @@ class Isolated:
         if (folder / _FAILURE).exists():
             raise _revived(json.loads((folder / _FAILURE).read_text("utf-8")), self.path)
         if code != 0 or not (folder / _RESULT).exists():
-            raise ReadError(self.path, ReadCode.UNDECODABLE, _death(code), "It is damaged or unusual; try another copy.")
+            raise ReadError(
+                self.path, ReadCode.UNDECODABLE, _death(code), "It is damaged or unusual; try another copy."
+            )
         said, value = _load(folder)
         for message in said:
             warnings.warn(message, MedcolorWarning, stacklevel=3)
@@ -276,10 +281,9 @@ def _load(folder: Path) -> tuple[list[str], Any]:
     buffers = []
     with (folder / _BUFFERS).open("rb") as stream:
         for size in json.loads((folder / "sizes.json").read_text("utf-8")):
-            block = np.empty(size, np.uint8)
-            stream.readinto(memoryview(block))
-            block.flags.writeable = False
-            buffers.append(pickle.PickleBuffer(block))
+            block = bytearray(size)
+            stream.readinto(block)
+            buffers.append(memoryview(block).toreadonly())
     with (folder / _RESULT).open("rb") as stream:
         said, value = _Unpickler(stream, buffers=buffers).load()
     return said, value

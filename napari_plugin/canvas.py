@@ -1,0 +1,101 @@
+"""What medcolor adds to a canvas as soon as a scan lies on it: the acquired plane, letters, scale bar, a note."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from medcolor.viewing.placement import letters, place
+from napari_plugin import keybindings, layers
+from napari_plugin.preferences import preference
+
+_PLACES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
+_NOTE = "medcolor_note"
+_canvases: WeakKeyDictionary[Any, Canvas] = WeakKeyDictionary()
+
+
+def attach(viewer: Any) -> Canvas:
+    """Give a viewer its letters, once; call it before layers are added."""
+    if viewer not in _canvases:
+        _canvases[viewer] = Canvas(viewer)
+    return _canvases[viewer]
+
+
+class Canvas:
+    """The letters of one viewer; follows its layers, its order of axes and its camera."""
+
+    def __init__(self, viewer: Any) -> None:
+        from weakref import ref
+
+        self._viewer = ref(viewer)
+        self.shown = bool(preference("display", "letters", otherwise=True))
+        self._add_overlays(viewer)
+        viewer.layers.events.inserted.connect(self._on_insert)
+        for event in (
+            viewer.layers.events.removed,
+            viewer.layers.selection.events.active,
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+            viewer.dims.events.ndim,
+            viewer.scene.camera.events.orientation,
+        ):
+            event.connect(self.update)
+        self.update()
+
+    def _add_overlays(self, viewer: Any) -> None:
+        from napari.components.overlays import TextOverlay
+
+        for side, position in _PLACES.items():
+            viewer.canvas.overlays[f"medcolor_{side}"] = TextOverlay(position=position, font_size=16, box=False)
+        viewer.canvas.overlays[_NOTE] = TextOverlay(position="bottom_left", font_size=9, box=True)
+        viewer.canvas.overlays.scale_bar.visible = bool(preference("display", "scale_bar", otherwise=True))
+
+    def _on_insert(self, event: Any) -> None:
+        """Show the plane that was acquired, and bind the keys of our layers."""
+        viewer, layer = self._viewer(), event.value
+        found = layers.about(layer)
+        if viewer is None or found is None:
+            return
+        keybindings.bind(viewer, layer)
+        if len(layers.layers_of(viewer)) == 1:
+            where = place(found["scan"])
+            above = viewer.dims.ndim - 3
+            viewer.dims.order = (*range(above), *(above + axis for axis in where.order))
+            viewer.scene.camera.orientation2d = ("up" if where.upward else "down", "right")
+            viewer.reset_view()
+        self.update()
+
+    def toggle(self) -> None:
+        """Show or hide letters."""
+        self.shown = not self.shown
+        self.update()
+
+    def update(self, event: Any = None) -> None:
+        """Write the letters that are true now."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        layer = layers.current(viewer)
+        found = layers.about(layer) or {}
+        said = self._letters(viewer, found["scan"]) if found and self.shown else ("", "", "", "")
+        for side, text in zip(_PLACES, said, strict=True):
+            _write(viewer.canvas.overlays[f"medcolor_{side}"], text)
+        _write(viewer.canvas.overlays[_NOTE], found.get("note") or "")
+
+    def _letters(self, viewer: Any, scan: Any) -> tuple[str, str, str, str]:
+        dims = viewer.dims
+        above = dims.ndim - 3
+        stepped, down, right = (axis - above for axis in dims.order[-3:])
+        if dims.ndisplay != 2 or above < 0 or sorted((stepped, down, right)) != [0, 1, 2]:
+            return "", "", "", ""
+        vertical, horizontal = (str(side) for side in viewer.scene.camera.orientation2d)
+        flipped = (vertical == "up", horizontal == "left")
+        if down < right:
+            return letters(scan, stepped, flipped)
+        top, bottom, left, right_side = letters(scan, stepped, flipped[::-1])  # axes exchanged on screen
+        return left, right_side, top, bottom
+
+
+def _write(overlay: Any, text: str) -> None:
+    overlay.text = text
+    overlay.visible = bool(text)

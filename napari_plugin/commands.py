@@ -1,0 +1,52 @@
+"""What stands in menus and the command palette beside the panels."""
+
+from __future__ import annotations
+
+from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+
+THEME = "medcolor-reading-room"
+OURS = ("*.dcm", "*.dicom", "*.nii", "*.nii.gz", "*.nrrd", "*.mha", "*.mhd")
+
+
+def open_files(viewer: Viewer) -> None:
+    """Ask for files and open them with medcolor."""
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_plugin.desk import window_of
+
+    paths, _ = QFileDialog.getOpenFileNames(window_of(viewer), "Open scans")
+    for path in paths:
+        viewer.open(path, plugin="medcolor")
+
+
+def open_folder(viewer: Viewer) -> None:
+    """Ask for a folder and open it with medcolor."""
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_plugin.desk import window_of
+
+    path = QFileDialog.getExistingDirectory(window_of(viewer), "Open a folder of scans")
+    if path:
+        viewer.open(path, plugin="medcolor")
+
+
+def use_reading_room(viewer: Viewer) -> None:
+    """Switch to the neutral gray theme: colours are judged against gray."""
+    viewer.theme = THEME
+
+
+def prefer_medcolor() -> None:
+    """Let medcolor open medical formats without asking; undone in Preferences > Plugins."""
+    from napari.settings import get_settings
+    from napari.utils.notifications import show_info
+
+    plugins = get_settings().plugins
+    plugins.extension2reader = {**plugins.extension2reader, **dict.fromkeys(OURS, "medcolor")}
+    show_info(f"medcolor now opens {', '.join(OURS)}. Folders are asked about; Preferences > Plugins undoes this.")
+
+
+def toggle_letters(viewer: Viewer) -> None:
+    """Show or hide the orientation letters (O)."""
+    from napari_plugin import keybindings
+
+    keybindings.toggle_letters(viewer)
