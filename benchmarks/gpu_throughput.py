@@ -24,7 +24,7 @@ from medcolor.bundles import load_bundle
 from medcolor.color import restore_gray
 from medcolor.colorizers.network import NetworkColorizer
 from medcolor.geometry import Geometry
-from medcolor.scan import Scan, from_slices
+from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.windowing import display_gray
 
 
@@ -59,7 +59,7 @@ def main() -> None:
         colorizer = NetworkColorizer(bundle, palette="contrast", device="cuda", batch=batch)
         together = colorizer(few).rgb  # warms up, too
         step = np.abs(together.astype(np.int16) - alone).max(axis=-1)
-        broken = int(np.count_nonzero(restore_gray(together) != display_gray(few)))
+        broken = int(np.count_nonzero(restore_gray(to_slices(together)) != to_slices(display_gray(few))))
         seconds = []
         for _ in range(arguments.runs):
             scan = volume(arguments.slices, arguments.size, rng)

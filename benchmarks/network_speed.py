@@ -1,18 +1,20 @@
 """How fast a trained colorizer is, against one forward pass of the published ECCV16 network at the same size.
 
 Run:  python benchmarks/network_speed.py [--bundle FOLDER] [--size 512] [--runs 15] [--threads 2] [--device cpu]
-                                           [--processor-time]
+                                           [--processor-time] [--record]
 
 Builds both. A row is a whole colorizer call on a scan of one slice in memory: normalization, network, posteriors,
 display gray and the colour law. Without --bundle the variants have random weights, which cost as much as trained ones.
 Every run gets new voxels, so that no cache helps. Rows and reference take turns, and the ratio is of medians; the
 smallest times are given too, because they suffer least from other work on the machine. --processor-time counts the
 time processors spent on this process: with one thread, a figure that other work on the machine hardly changes.
+--record writes the ratio, with size and threads, into the metadata of the bundles: "medcolor colorizers" shows it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -84,6 +86,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processor-time", action="store_true")
+    parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
     clock = time.process_time if arguments.processor_time else time.perf_counter
     torch.set_num_threads(arguments.threads)
@@ -117,6 +120,16 @@ def main() -> None:
             f"{name:18s} {parameters / 1e6:6.3f} M {size:5.2f} MB {statistics.median(values) * 1e3:8.1f} ms "
             f"(min {min(values) * 1e3:.1f}): {ratio:.0f} x faster (of the smallest times {best:.0f} x)"
         )
+        if arguments.record and arguments.bundle:
+            record(colorizers[name].bundle.card.folder, ratio, arguments.threads, arguments.size)
+
+
+def record(folder: Path, ratio: float, threads: int, size: int) -> None:
+    """Write a ratio into the metadata of a bundle."""
+    path = folder / "metadata.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata["medcolor"]["speed"] = {"times_eccv16": round(ratio, 1), "threads": threads, "size": size}
+    path.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

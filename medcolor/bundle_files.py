@@ -56,6 +56,40 @@ class BundleCard:
     default: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a list of bundles says of one.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the weights.
+    data : str
+        What it was trained on; "" where the metadata do not say it.
+    times_eccv16 : float or None
+        How many times faster than one forward pass of ECCV16 it was where somebody measured and recorded it.
+    """
+
+    size: int
+    data: str
+    times_eccv16: float | None
+
+
+def facts_of(card: BundleCard) -> BundleFacts:
+    """Return size, data and speed; metadata of another form than ours give none."""
+    ours = card.metadata["medcolor"]
+    try:
+        training = ours["training"]
+        names = ", ".join(str(source["name"]) for source in training["data"])
+        data = f"{names} ({training['patients']['train']} patients)"
+    except (KeyError, TypeError):
+        data = str(card.metadata.get("data_source", ""))
+    speed = ours.get("speed")
+    times = speed.get("times_eccv16") if isinstance(speed, Mapping) else None
+    known = isinstance(times, int | float) and not isinstance(times, bool)
+    return BundleFacts((card.folder / WEIGHTS).stat().st_size, data, float(times) if known else None)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a folder has every file of a bundle."""
     return all((folder / name).is_file() for name in FILES)
@@ -172,7 +206,9 @@ __all__ = [
     "METADATA",
     "WEIGHTS",
     "BundleCard",
+    "BundleFacts",
     "claims",
+    "facts_of",
     "is_complete",
     "may_be_colorizer",
     "read_card",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,11 +111,19 @@ def colorizers(*, json_: JsonFlag = False) -> None:
 
     listed = list_colorizers()
     if json_:
-        rows = [{"name": i.name, "law": str(i.law), "modalities": i.modalities, "about": i.description} for i in listed]
+        rows = [
+            {"name": i.name, "law": str(i.law), "modalities": i.modalities, "about": i.description}
+            | ({} if i.facts is None else asdict(i.facts))
+            for i in listed
+        ]
         result(json.dumps(rows, indent=2))
         return
     for entry in listed:
         result(f"{entry.name:24s} {entry.law:10s} {' '.join(entry.modalities):24s} {entry.description}")
+        if entry.facts is not None:
+            size, data, times = entry.facts.size, entry.facts.data, entry.facts.times_eccv16
+            speed = "speed not recorded" if times is None else f"{times:.0f} x faster than ECCV16"
+            result(f"{'':24s} {size / 1e6:.1f} MB; {speed}; trained on {data or 'data it does not name'}")
 
 
 def demo(

@@ -18,6 +18,7 @@ from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import Display
 
 if TYPE_CHECKING:
+    from medcolor.bundle_files import BundleFacts
     from medcolor.colorizers.painting import Stream
     from medcolor.palettes import Palette
     from medcolor.report.legend import Legend
@@ -69,13 +70,17 @@ class Colorizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ColorizerInfo:
-    """One line of ``medcolor colorizers``; ``pattern`` where the name is to be completed, as in ``seg:PATH``."""
+    """One line of ``medcolor colorizers``.
+
+    ``pattern`` where the name is to be completed, as in ``seg:PATH``; ``facts`` of a trained bundle.
+    """
 
     name: str
     law: Law
     modalities: tuple[str, ...]
     description: str
     pattern: bool = False
+    facts: BundleFacts | None = None
 
 
 def list_colorizers() -> list[ColorizerInfo]:
@@ -83,6 +88,7 @@ def list_colorizers() -> list[ColorizerInfo]:
 
     Trained ones are listed when their folder is complete.
     """
+    from medcolor.bundle_files import facts_of
     from medcolor.bundles import bundle_names, find_bundle, read_card
     from medcolor.luts import list_luts
 
@@ -106,7 +112,11 @@ def list_colorizers() -> list[ColorizerInfo]:
     cards = [read_card(find_bundle(name)) for name in bundle_names()]
     trained = [
         ColorizerInfo(
-            card.name, Law.LIGHTNESS, (card.family,), f"{'default; ' if card.default else ''}{card.description}"
+            card.name,
+            Law.LIGHTNESS,
+            (card.family,),
+            f"{'default; ' if card.default else ''}{card.description}",
+            facts=facts_of(card),
         )
         for card in cards
     ]
