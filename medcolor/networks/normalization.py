@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.mapped_files import let_go
 from medcolor.scan import GRAY_LEVEL, Scan, to_slices
 
 Kind = Literal["hu", "suv", "linear", "percentile"]
@@ -164,6 +165,7 @@ def spread_sample(scan: Scan, *, at_most: int = _SAMPLE) -> NDArray[Any]:
         if scan.padding is not None:
             keep &= ~scan.padded(slice(k, k + 1)).reshape(-1)[span]
         parts.append(part[keep])
+        let_go(scan.voxels)
     return np.concatenate(parts)
 
 

@@ -25,7 +25,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "full": {"reduction": 1, "refinement": 0, "widths": (16, 32, 64, 96), "summary": SUMMARY},
         "half_bilinear": {"reduction": 2, "refinement": 0, "widths": (16, 32, 64, 96), "summary": SUMMARY},
         "half_refined": {"reduction": 2, "refinement": 32, "widths": (16, 32, 64, 96), "summary": SUMMARY},
-        "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (32, 48, 64, 96), "summary": SUMMARY},
+        "quarter_bilinear": {"reduction": 4, "refinement": 0, "widths": (16, 32, 64, 96), "summary": SUMMARY},
         "quarter_refined": {"reduction": 4, "refinement": 32, "widths": (32, 48, 64, 96), "summary": SUMMARY},
         "quarter_small": {"reduction": 4, "refinement": 16, "widths": (16, 32, 64, 96), "summary": SUMMARY},
     }
@@ -131,9 +131,7 @@ class TissueUNet(nn.Module):
         self.look = nn.Conv2d(self.in_channels * folded, refinement, 3, padding=1, bias=False)
         self.refine = nn.Conv2d(refinement, refinement, 1)
         self.head = nn.Conv2d(refinement, classes * folded, 1)
-        self.edge_scale = nn.Sequential(
-            nn.Conv2d(refinement + classes * folded, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1)
-        )
+        self.edge_scale = nn.Sequential(nn.Conv2d(refinement, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1))
         _spread_kinks(self.look, self.context, folded)
 
     @property
@@ -166,8 +164,7 @@ class TissueUNet(nn.Module):
         features = self._context_of(x, *shifts[:2])
         coarse = self.scale(features.detach())  # the estimate must not bend what it rates
         if self.refinement:
-            planes = self._refined(x, features, coarse, *shifts[2:])
-            logits, log_scale = planes[:, : self.classes], planes[:, self.classes :]
+            logits, log_scale = self._refined(x, features, coarse, *shifts[2:])
         else:
             planes = self.head(features).contiguous()  # plane by plane, as colours are computed
             logits, log_scale = (_enlarged(part, self.reduction) for part in (planes, coarse))
@@ -205,8 +202,8 @@ class TissueUNet(nn.Module):
         shift: torch.Tensor | None,
         factor: torch.Tensor | None,
         term: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """Return logits and log scale, (N, K + 1, H, W), at full resolution.
+    ) -> tuple[torch.Tensor, ...]:
+        """Return logits (N, K, H, W) and log scale (N, 1, H, W), at full resolution.
 
         Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
         """
@@ -214,15 +211,13 @@ class TissueUNet(nn.Module):
         context = _enlarged(_added(self.context(features), shift), self.reduction // fold)
         h = self.look(_folded(x, fold)).add_(context).relu_()
         size = h.shape[2:]
-        h = _project(h, self.refine).relu_()
-        if factor is not None and term is not None:
-            h = torch.addcmul(h + term[..., 0], h, factor[..., 0])
-        logits = _project(h, self.head)
-        seen = torch.cat([h, logits], dim=1).detach()  # the estimate sees what it rates, and does not bend it
+        h = self.refine(h).relu_()
+        logits = _project(h, self.head, factor, term)
+        seen = (part if part is None else part.detach() for part in (h, factor, term))  # does not bend what it rates
+        scale = _project(_project(next(seen), self.edge_scale[0], *seen).relu_(), self.edge_scale[2])
         # to single pixels, not to squares: the estimate would show them
-        scale = functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
-        scale = scale + _project(_project(seen, self.edge_scale[0]).relu_(), self.edge_scale[2])
-        return _unfolded(torch.cat([logits, scale], dim=1).unflatten(2, size), fold)
+        scale += functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
+        return tuple(_unfolded(part.unflatten(2, size), fold) for part in (logits, scale))
 
 
 def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:
@@ -258,11 +253,20 @@ def _unfolded(x: torch.Tensor, side: int) -> torch.Tensor:
     return rows.transpose(2, 3).flatten(4, 5).flatten(2, 3)
 
 
-def _project(x: torch.Tensor, part: nn.Conv2d) -> torch.Tensor:
-    """Return a 1 x 1 convolution as one product, (N, channels, H * W) plane by plane in memory."""
-    bias = part.bias
+def _project(
+    x: torch.Tensor, part: nn.Conv2d, factor: torch.Tensor | None = None, term: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return a 1 x 1 convolution of x * (1 + factor) + term as one product, (N, channels, H * W) plane by plane.
+
+    Factor and term, (N, C, 1, 1), go into the weights: x is read once.
+    """
+    weight, bias = part.weight.flatten(1), part.bias
     assert bias is not None
-    return torch.matmul(part.weight.flatten(1), x.flatten(2)).add_(bias[:, None])
+    offset = bias[:, None]
+    if factor is not None and term is not None:
+        offset = offset + weight @ term[..., 0]
+        weight = weight * (1 + factor[..., 0].transpose(1, 2))
+    return torch.matmul(weight, x.flatten(2)).add_(offset)
 
 
 def _enlarged(x: torch.Tensor, factor: int) -> torch.Tensor:
