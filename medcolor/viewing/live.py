@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.color_scan import Law
 from medcolor.colorizers import Colorizer
-from medcolor.colorizers.evidence import Look
+from medcolor.colorizers.evidence import Evidence, Look
 from medcolor.colorizers.slicewise import Slicewise
 from medcolor.errors import SettingError
 from medcolor.report.legend import Legend
 from medcolor.scan import Finding, Scan
 from medcolor.viewing.legends import class_legend, ramps, recolored, table_legend
+from medcolor.viewing.painted import PaintedVolume
 from medcolor.viewing.probing import Probe, broken_pixels, probe_voxel
 from medcolor.viewing.repainting import Repainter
 from medcolor.voi import Display
@@ -41,7 +43,13 @@ class LiveColors:
         self.step = Step.WAITING
         self._painted = Repainter(scan, display)
         self._slices: Slicewise | None = None
+        self.amendments: dict[str, Any] = {}
         self._lock, self._working = threading.RLock(), threading.Lock()
+
+    @property
+    def volume(self) -> PaintedVolume:
+        """The arrays themselves; reading them paints nothing."""
+        return self._painted.volume
 
     @property
     def rgba(self) -> NDArray[np.uint8]:
@@ -134,6 +142,23 @@ class LiveColors:
             if k in self._painted.unseen:
                 self._painted.refresh(k)
             return probe_voxel(self.scan, self._painted, i, j, k)
+
+    def evidence(self, k: int) -> Evidence | None:
+        """Return what is known of a slice; None before it is coloured, and of a table."""
+        return self._painted.kept[k]
+
+    def posteriors(self, k: int) -> NDArray[np.float32] | None:
+        """Return the probabilities of all classes in a slice, (K, nj, ni); None as for :meth:`evidence`."""
+        evidence = self.evidence(k)
+        return None if evidence is None else evidence.posteriors()
+
+    def amend(self, k: int, evidence: Evidence) -> None:
+        """Paint a slice from what somebody says of it, in place of what the colorizer said.
+
+        Whoever amends writes into :attr:`amendments` what was said: it becomes part of the provenance.
+        """
+        with self._lock:
+            self._painted.amend(k, evidence)
 
     def fidelity(self, k: int | None = None) -> tuple[int, int]:
         """Return (pixels that break the law, pixels compared) of a slice, or of the volume: None.

@@ -110,7 +110,16 @@ class Repainter:
             self._rated[k] = look.sha256
         if evidence is not None and k not in self.totals:
             totals, compact = evidence.totals(), evidence.compact()
-            self.totals[k], self.kept[k] = totals, compact
+            if self.kept[k] is evidence:  # nobody amended it meanwhile
+                self.totals[k], self.kept[k] = totals, compact
+
+    def amend(self, k: int, evidence: Evidence) -> None:
+        """Replace what is known of a slice by what somebody says of it, and paint it; alpha stays."""
+        self.kept[k] = evidence
+        self.totals.pop(k, None)
+        self._rated[k], self._colored[k] = None, self._version - 1
+        self.refresh(k, remember=True)
+        self.settle(k)
 
     def refresh(self, k: int, *, remember: bool = False) -> bool:
         """Paint a slice as far as it is known; return whether its pixels changed.

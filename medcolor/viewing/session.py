@@ -185,7 +185,8 @@ class ColoringSession(LiveColors):
     def result(self, *, progress: Progress | None = None) -> ColorScan:
         """Return the coloured scan, the same bytes as the colorizer called on the scan.
 
-        Slices that were repainted from what was kept are asked about again where that was not exact.
+        Slices that were repainted from what was kept are asked about again where that was not exact. Where slices
+        were amended, the provenance says so.
 
         Raises
         ------
@@ -212,7 +213,9 @@ class ColoringSession(LiveColors):
                 if progress is not None:
                     progress(k + 1, nk)
             passed = 0 if self.scan.colored is None else int(np.count_nonzero(self.scan.colored))
-            return self._ready().record((from_slices(rgb), passed), self.display, self.look, seed=0)
+            made = self._ready().record((from_slices(rgb), passed), self.display, self.look, seed=0)
+            options = {**made.provenance.options, **self.amendments}
+            return replace(made, provenance=replace(made.provenance, options=options)) if self.amendments else made
         finally:
             self._working.release()
 
