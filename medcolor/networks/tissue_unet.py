@@ -233,7 +233,7 @@ def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:
             for n, gray in enumerate(grays):
                 unit, slope = pixel * each + n, _SLOPE * (-1) ** n
                 look.weight[unit, pixel, 1, 1] += slope
-                context.bias[unit] = -slope * gray  # type: ignore[index]
+                context.bias[unit] = -slope * gray
 
 
 def _added(x: torch.Tensor, shift: torch.Tensor | None) -> torch.Tensor:

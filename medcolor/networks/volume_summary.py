@@ -39,13 +39,12 @@ def summarize(fitted: Normalization, values: NDArray[Any]) -> NDArray[np.float32
     """
     x = fitted(np.ascontiguousarray(values).reshape(-1))
     x = x[x > _DARK]
-    shares = np.zeros(BINS)
+    shares: NDArray[np.floating] = np.zeros(BINS)
     if x.size:
         place = (x.astype(np.float64) + 1) * ((BINS - 1) / 2)
         low = np.minimum(place.astype(np.intp), BINS - 2)
         part = place - low
-        shares = np.bincount(low, 1 - part, BINS) + np.bincount(low + 1, part, BINS)
-        shares /= x.size
+        shares = (np.bincount(low, 1 - part, BINS) + np.bincount(low + 1, part, BINS)) / x.size
     known = 1.0 if fitted.kind in ("hu", "suv") else -1.0
     return np.concatenate([4 * np.sqrt(shares), [known]]).astype(np.float32)
 

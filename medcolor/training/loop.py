@@ -204,7 +204,7 @@ class _Run:
         still = batch.get("still")
         near = None if still is None else still.flatten(1).any(dim=1).nonzero()[:, 0]  # the others have no neighbour
         images = image if near is None else torch.cat([image, batch["neighbour"][near]])
-        extra = ()
+        extra: tuple[Tensor, ...] = ()
         if getattr(self.network, "summary", 0):
             volume = batch[VOLUME]
             extra = (volume if near is None else torch.cat([volume, volume[near]]),)
