@@ -5,9 +5,8 @@ Run:  python benchmarks/colorize_memory.py [--bundle FOLDER] [--slices 100 1000]
 Each row is a process of its own and its peak resident memory (VmHWM: interpreter, torch, network, everything; nothing
 is subtracted). Linux only.
 
-stream  The scan is a file that is mapped, not read; colours go block by block to another file. The process lets go of
-        the pages of slices that it is done with, as the system would when memory runs short. What is left is what
-        colouring itself holds: this must not grow with the number of slices.
+stream  colorizer.stream(scan): the scan is a file that is mapped, not read, and colours go block by block to another
+        file. What is left is what colouring itself holds: this must not grow with the number of slices.
 call    colorizer(scan), with the scan in memory and the result in memory, as "medcolor colorize" does: 2 bytes a voxel
         of CT and 3 of colour are the user's own data and grow with the scan; the last column is the rest.
 large   colorizer(scan) of one mammogram of 4000 x 5000, in memory.
@@ -18,7 +17,6 @@ Without --bundle the weights are random, which take as much memory as trained on
 from __future__ import annotations
 
 import argparse
-import mmap
 import subprocess
 import sys
 import tempfile
@@ -76,14 +74,11 @@ def child(mode: str, bundle: Path, path: Path, count: int, size: int, threads: i
         voxels = np.fromfile(path, "<i2").reshape(count, size, size)
         colorizer(Scan(from_slices(voxels), Geometry((size, size, count), np.eye(4)), modality="CT", units="HU"))
     else:
-        with path.open("rb") as source, path.with_suffix(".rgb").open("wb") as colored:
-            mapped = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
-            voxels = np.frombuffer(mapped, "<i2").reshape(count, size, size)
-            scan = Scan(from_slices(voxels), Geometry((size, size, count), np.eye(4)), modality="CT", units="HU")
-            for block, rgb in colorizer.stream(scan):
+        voxels = np.memmap(path, "<i2", mode="r", shape=(count, size, size))
+        scan = Scan(from_slices(voxels), Geometry((size, size, count), np.eye(4)), modality="CT", units="HU")
+        with path.with_suffix(".rgb").open("wb") as colored:
+            for _, rgb in colorizer.stream(scan):
                 colored.write(rgb)
-                done = block.stop * size * size * 2
-                mapped.madvise(mmap.MADV_DONTNEED, 0, done // mmap.PAGESIZE * mmap.PAGESIZE)
     status = Path("/proc/self/status").read_text(encoding="ascii")
     print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")))
 

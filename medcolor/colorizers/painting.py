@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.color_scan import ColorScan, Provenance
+from medcolor.mapped_files import let_go
 from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
@@ -35,6 +36,9 @@ def blocks(n_slices: int, slice_voxels: int, block_voxels: int | None = None) ->
 def stream(scan: Scan, display: Display, paint_block: PaintBlock, *, block_voxels: int | None = None) -> Stream:
     """Colour a scan block by block and keep nothing: memory does not grow with the number of slices.
 
+    Nor does it with a scan whose voxels are a file mapped read-only (``numpy.memmap(path, mode="r")``): pages are let
+    go of once they are coloured.
+
     Pixels that were colour already keep their bytes whatever ``paint_block`` makes of them. ``block_voxels`` is the
     size of a block where the usual one is too small, as on a GPU.
 
@@ -50,6 +54,7 @@ def stream(scan: Scan, display: Display, paint_block: PaintBlock, *, block_voxel
     for block in blocks(nk, ni * nj, block_voxels):
         rgb = np.empty((block.stop - block.start, nj, ni, 3), dtype=np.uint8)
         _paint(scan, block, gray_of, paint_block, rgb)
+        let_go(scan.voxels)
         yield block, rgb
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from medcolor.colorizers import Colorizer, load_colorizer
 from medcolor.colorizers.segmentation import SegmentationColorizer
 from medcolor.errors import ModalityError
 from medcolor.geometry import Geometry, Space
-from medcolor.scan import Scan, to_slices
+from medcolor.mapped_files import let_go
+from medcolor.scan import Scan, from_slices, to_slices
 
+pytestmark = pytest.mark.filterwarnings("ignore:This looks like")
 SCAN = phantom.scan("CT", shape=(80, 64, 7))
 
 
@@ -69,3 +72,27 @@ def test_what_was_colour_already_passes_through_a_stream(tmp_path: Path) -> None
 def test_a_refusal_comes_before_the_first_block_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ModalityError):
         trained(tmp_path).stream(phantom.scan("MR"))
+
+
+def test_a_mapped_file_is_let_go_of_and_memory_is_not(tmp_path: Path) -> None:
+    values = np.arange(1 << 16, dtype="<i2")
+    values.tofile(tmp_path / "values.raw")
+    own = np.memmap(tmp_path / "values.raw", "<i2", mode="c")
+    own[:] = 7
+    for mapped in (np.memmap(tmp_path / "values.raw", "<i2", mode="r"), values.copy()):
+        let_go(mapped[5:].reshape(-1, 1))
+        np.testing.assert_array_equal(mapped, values)
+    let_go(own[5:])
+    assert (own == 7).all(), "changes that no file holds are kept"
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of memory")
+def test_a_stream_of_a_mapped_scan_leaves_no_page_of_it_in_memory(tmp_path: Path) -> None:
+    shape = (256, 256, 40)
+    np.random.default_rng(0).integers(-200, 300, shape).astype("<i2").tofile(tmp_path / "scan.raw")
+    voxels = np.memmap(tmp_path / "scan.raw", "<i2", mode="r", shape=shape[::-1])
+    scan = Scan(from_slices(voxels), Geometry(shape, np.eye(4)), modality="CT", units="HU")
+    for _ in trained(tmp_path).stream(scan):
+        entry = Path("/proc/self/smaps").read_text().split("scan.raw")[1]
+        resident = int(re.search(r"Rss:\s+(\d+) kB", entry)[1])  # type: ignore[index]
+        assert resident < voxels.nbytes / 1024 / 4
