@@ -67,11 +67,11 @@ class Pane:
         Returns
         -------
         ndarray, (rows, columns, ...)
-            C-contiguous.
+            A copy, C-contiguous.
         """
         number = min(max(position[self.axis], 0), self.shape[self.axis] - 1)
         plane: NDArray[np.uint8] = np.moveaxis(layer, self.axis, 0)[number]
-        return np.ascontiguousarray(plane[:: -1 if self.turned[0] else 1, :: -1 if self.turned[1] else 1])
+        return plane[:: -1 if self.turned[0] else 1, :: -1 if self.turned[1] else 1].copy()
 
     def opaque(self, layer: NDArray[np.uint8], position: Position) -> NDArray[np.uint8]:
         """Return the plane of an RGBA layer with alpha 255: gray where nothing is coloured."""

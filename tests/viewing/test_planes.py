@@ -79,5 +79,7 @@ def test_a_pane_is_opaque_and_leaves_the_layer_alone() -> None:
     scan = aligned((False, False, False))
     found = planes(scan)
     layer = np.zeros((*found.shape, 4), np.uint8)
-    assert (found.panes[1].opaque(layer, found.middle)[..., 3] == 255).all()
+    for pane in found.panes:
+        assert (pane.opaque(layer, found.middle)[..., 3] == 255).all()
+        assert pane.picture(layer, found.middle).flags.c_contiguous
     assert not layer.any()
