@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def collect(path: Path, *, pixels: bool) -> Iterator[Collection]:
+def collect(path: Path, *, pixels: bool, files: Iterable[Path] | None = None) -> Iterator[Collection]:
     """Find and parse everything under ``path``; unpacked archives live as long as the block.
 
     Parameters
@@ -131,6 +131,8 @@ def collect(path: Path, *, pixels: bool) -> Iterator[Collection]:
     path : Path
     pixels : bool
         Whether pixel data will be read.
+    files : iterable of Path, optional
+        Take these instead of searching the folder ``path``, which errors then name.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def collect(path: Path, *, pixels: bool) -> Iterator[Collection]:
     with tempfile.TemporaryDirectory(prefix="medcolor-") as private:
         found = Collection(path)
         if path.is_dir():
-            for number, file in enumerate(_walk(path)):
+            for number, file in enumerate(_walk(path) if files is None else files):
                 _add(found, file, Path(private) / f"{number:06d}", pixels=pixels)
         elif not path.is_file():
             raise ReadError(path, ReadCode.NOT_AN_IMAGE_FILE, "Neither a regular file nor a folder.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,13 @@ _NAMED = 8  # other stacks that one warning names
 _ALOUD = frozenset({"mosaic", "unreadable-files"})  # said even to those who read no audit
 
 
-def read_dicom(path: Path | str, series: str | int | None = None, modality: str | None = None) -> Scan:
+def read_dicom(
+    path: Path | str,
+    series: str | int | None = None,
+    modality: str | None = None,
+    *,
+    files: Iterable[Path] | None = None,
+) -> Scan:
     """Read one scan.
 
     Parameters
@@ -44,6 +51,8 @@ def read_dicom(path: Path | str, series: str | int | None = None, modality: str 
         or a SeriesInstanceUID.
     modality : str or None
         Overrides what the file says.
+    files : iterable of Path, optional
+        Read these alone of the folder ``path``: whoever listed a large folder once need not search it again.
 
     Returns
     -------
@@ -65,7 +74,7 @@ def read_dicom(path: Path | str, series: str | int | None = None, modality: str 
         because they are damaged.
     """
     path = Path(path)
-    with quiet_pydicom(), collect(path, pixels=True) as found:
+    with quiet_pydicom(), collect(path, pixels=True, files=files) as found:
         candidates = candidates_of(found)
         chosen = choose(found, candidates, series)
         findings = _choice_findings(found, candidates, chosen, series)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,8 +77,8 @@ class Candidate:
         )
 
 
-def list_dicom(path: Path | str) -> list[SeriesInfo]:
-    """List the series of a file, folder, DICOMDIR or archive without reading pixels.
+def list_dicom(path: Path | str, *, files: Iterable[Path] | None = None) -> list[SeriesInfo]:
+    """List the series of a file, folder, DICOMDIR or archive without reading pixels; ``files``: of these in a folder.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def list_dicom(path: Path | str) -> list[SeriesInfo]:
     ReadError
         Nothing in it is an image.
     """
-    with quiet_pydicom(), collect(Path(path), pixels=False) as found:
+    with quiet_pydicom(), collect(Path(path), pixels=False, files=files) as found:
         return [candidate.info() for candidate in candidates_of(found)]
 
 
