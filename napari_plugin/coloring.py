@@ -1,0 +1,281 @@
+"""One scan of a viewer being coloured: its session, its layer, its thread. Computing is medcolor.viewing's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from medcolor.errors import MedcolorError
+from medcolor.viewing.placement import place
+from medcolor.viewing.session import ColoringSession, Step
+from napari_plugin import desk, layers
+from napari_plugin.guard import Guard
+
+if TYPE_CHECKING:
+    from medcolor.scan import Scan
+
+_KEPT = 3  # colorizers whose work is remembered for one scan
+_SLOW = {"palette", "cvd"}  # may optimize colours first: not in the window's thread
+_IN_3D = 8  # ticks between uploads of a whole volume
+Checked = tuple[int, int] | str | None
+
+
+def steps(session: ColoringSession, first: int, stop: threading.Event) -> Generator[int, None, Checked]:
+    """Colour, then compare every pixel with its gray; a refusal comes back as its sentence."""
+    try:
+        yield from session.work(first)
+        broken = compared = 0
+        for k in range(session.total):
+            if stop.is_set() or session.step is not Step.DONE:
+                return None
+            differing, count = session.fidelity(k)
+            broken, compared = broken + differing, compared + count
+    except (MedcolorError, FileNotFoundError) as error:
+        return desk.in_words(error)
+    return broken, compared
+
+
+class Coloring:
+    """Colours of one scan in one viewer. Every method belongs to the window's thread.
+
+    Parameters
+    ----------
+    viewer
+    gray
+        The layer of the scan.
+    tell
+        Called after every change that a panel should show.
+    """
+
+    def __init__(self, viewer: Any, gray: Any, tell: Callable[[], None]) -> None:
+        self.viewer, self.gray, self._tell = viewer, gray, tell
+        self.scan: Scan = (layers.about(gray) or {})["scan"]
+        self.placement = place(self.scan)
+        self.name = gray.name.rsplit(" (", 1)[0]
+        self.session: ColoringSession | None = None
+        self.layer: Any = None
+        self.fidelity: tuple[int, int] | None = None
+        self.on_layer: list[Callable[[Coloring], None]] = []
+        self._sessions: dict[str, ColoringSession] = {}
+        self._worker: Any = None
+        self._stop = threading.Event()
+        self._pending: dict[str, Any] = {}
+        self._painter: Any = None
+        self._guard: Guard | None = None
+        self._dirty, self._ticks, self._closed = False, 0, False
+        viewer.dims.events.point.connect(self._on_dims)
+
+    # What goes on
+
+    @property
+    def working(self) -> bool:
+        """Whether a thread is at work."""
+        return self._worker is not None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the colours are a layer of the viewer."""
+        return self.layer is not None and self.layer in self.viewer.layers
+
+    @property
+    def settled(self) -> bool:
+        """Whether the look that was asked for last is in use."""
+        return self._painter is None and not self._pending
+
+    @property
+    def visible_slice(self) -> int:
+        """The slice nearest to where the viewer is."""
+        position = self.gray.world_to_data(self.viewer.dims.point)[-3:]
+        return min(max(self.placement.voxel(position)[2], 0), self.scan.shape[2] - 1)
+
+    @property
+    def along(self) -> bool:
+        """Whether whole slices are on the screen, as acquired."""
+        stepped = self.viewer.dims.ndim - 3 + self.placement.slice_axis
+        return stepped not in self.viewer.dims.displayed
+
+    # What a user does
+
+    def start(self, *, colorizer: str = "auto", **look: Any) -> None:
+        """Colour with a colorizer, or go on; one that was used before comes back at once.
+
+        Raises
+        ------
+        MedcolorError
+            A setting out of range, or not enough memory.
+        """
+        known = self._sessions.pop(colorizer, None)
+        session = known or ColoringSession(self.scan, colorizer=colorizer, **look)
+        if session is not self.session:
+            self.cancel()
+            self.detach()
+        self._sessions[colorizer] = session
+        while len(self._sessions) > _KEPT:
+            self._sessions.pop(next(iter(self._sessions))).close()
+        self.session, self.fidelity = session, None
+        if known is not None:
+            session.recolor(**look)
+            if session.done:
+                self._show()
+        self._run()
+
+    def change(self, **look: Any) -> None:
+        """Repaint with another palette, strength, window, fade, or for another eye; the visible slice at once."""
+        if self.session is None or not look:
+            return
+        if _SLOW & look.keys() or self._painter is not None:
+            self._pending |= look
+            self._paint_later()
+            return
+        try:
+            self.session.recolor(**look)
+        except MedcolorError as error:
+            desk.refuse(error)
+        self._repainted()
+
+    def cancel(self) -> None:
+        """Stop the thread soon; what is coloured stays."""
+        self._stop.set()
+        if self.session is not None:
+            self.session.cancel()
+
+    def detach(self) -> None:
+        """Let what still winds down end by itself: another colorizer comes."""
+        self._worker = None
+
+    def resume(self) -> None:
+        """Go on where something is left to do, after a cancel or a change of look."""
+        if self.session is not None and self.session.stale and not self.working:
+            self._run()
+
+    def close(self) -> None:
+        """End everything for good; layers stay as they are. May be called twice."""
+        self._closed = True
+        self._stop.set()
+        for session in self._sessions.values():
+            session.close()
+        self.viewer.dims.events.point.disconnect(self._on_dims)
+        if self._guard is not None:
+            self._guard.release()
+
+    def tick(self) -> None:
+        """Show what came since the last tick, where slices are not shown one by one."""
+        self._ticks += 1
+        if self._dirty and not self.along and (self.viewer.dims.ndisplay == 2 or self._ticks % _IN_3D == 0):
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the layer anew."""
+        self._dirty = False
+        if self.shown:
+            self.layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+    # The thread
+
+    def _run(self) -> None:
+        from napari.qt.threading import GeneratorWorker
+
+        if self.session is None or self.working or self._closed:
+            return
+        self._stop = threading.Event()
+        self._worker = worker = GeneratorWorker(steps, self.session, self.visible_slice, self._stop)
+        worker.yielded.connect(partial(self._on_slice, worker))
+        worker.returned.connect(partial(self._on_return, worker))
+        worker.finished.connect(partial(self._on_end, worker))
+        worker.start()
+        self._tell()
+
+    def _on_slice(self, worker: Any, k: int) -> None:
+        if worker is not self._worker or self._closed:
+            return
+        self._dirty = True
+        if self.layer is None or self.layer.metadata[layers.KEY]["session"] is not self.session:
+            self._show()
+        elif self.along and k == self.visible_slice:
+            self.refresh()
+        self._tell()
+
+    def _on_return(self, worker: Any, checked: Checked) -> None:
+        if worker is not self._worker or self._closed:
+            return
+        if isinstance(checked, str):
+            desk.tell(checked)
+        else:
+            self.fidelity = checked
+
+    def _on_end(self, worker: Any) -> None:
+        if worker is not self._worker:
+            return
+        self._worker = None
+        if not self._closed:
+            self.refresh()
+            self._tell()
+
+    def _paint_later(self) -> None:
+        from napari.qt.threading import FunctionWorker
+
+        if self._painter is not None or self.session is None or self._closed:
+            return
+        look, self._pending = self._pending, {}
+        self._painter = worker = FunctionWorker(_recolor, self.session, look)
+        worker.returned.connect(self._on_painted)
+        worker.start()
+
+    def _on_painted(self, refusal: str) -> None:
+        self._painter = None
+        if self._closed:
+            return
+        if refusal:
+            desk.tell(refusal)
+        if self._pending:
+            self._paint_later()
+        self._repainted()
+
+    def _repainted(self) -> None:
+        self.fidelity = None
+        self.refresh()
+        self._tell()
+
+    # The layer
+
+    def _show(self) -> None:
+        """Put the picture of the session on the canvas: a new layer, or the one there is."""
+        assert self.session is not None
+        if self.shown:
+            self.layer.data = layers.arranged(self.scan, self.session.rgba)
+            self.layer.metadata[layers.KEY]["session"] = self.session
+        else:
+            data, about, _ = layers.color_layer(self.session, self.name)
+            position = self.viewer.layers.index(self.gray) + 1 if self.gray in self.viewer.layers else None
+            self.layer = self._added(data, about | {"contrast_limits": (0, 255)}, position)
+            if self._guard is not None:
+                self._guard.release()
+            self._guard = Guard(self.layer)
+        for follow in self.on_layer:
+            follow(self)
+        self.refresh()
+
+    def _added(self, data: Any, about: dict[str, Any], position: int | None) -> Any:
+        from napari.layers import Image
+
+        layer = Image(data, **about)
+        at = len(self.viewer.layers) if position is None else position
+        self.viewer.layers.insert(at, layer)
+        self.viewer.layers.selection.active = layer
+        return layer
+
+    def _on_dims(self, event: Any = None) -> None:
+        if self.session is None or self._closed:
+            return
+        if self.session.look_at(self.visible_slice) and self.along:
+            self.refresh()
+
+
+def _recolor(session: ColoringSession, look: dict[str, Any]) -> str:
+    try:
+        session.recolor(**look)
+    except (MedcolorError, FileNotFoundError) as error:
+        return desk.in_words(error)
+    return ""

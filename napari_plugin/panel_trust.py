@@ -1,0 +1,120 @@
+"""What lets a reader trust the colours: legend, probe, confidence, the count of pixels that differ."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+
+from medcolor.viewing.canvas_legend import legend_picture
+from medcolor.viewing.session import Step
+from medcolor.viewing.wording import fidelity_words
+from napari_plugin import layers
+from napari_plugin.coloring import Coloring
+
+DISCLAIMER = "Designed colours. Research use, not for diagnosis. The gray image is the reference."
+_VEIL = ((0.75, 0.2, 1.0, 1.0), (0.75, 0.2, 1.0, 0.0))  # a hue that no palette has; sure is clear
+_EVERY = 2.0  # s between legends while shares still grow
+_ROW, _LEAST, _MOST = 22, 120, 420  # pixels
+
+
+class TrustBox(QWidget):
+    """Legend and confidence on the canvas; probe and fidelity in words."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._coloring: Coloring | None = None
+        self.legend_key: Any = None
+        self._drawn, self._final = 0.0, False
+        self.legend = QCheckBox("Legend on the canvas")
+        self.confidence = QCheckBox("Confidence as a layer")
+        self.probe, self.fidelity, self.notice = QLabel(), QLabel(), QLabel(DISCLAIMER)
+        self.legend.setChecked(True)
+        self.confidence.setToolTip("A violet veil: the stronger, the less the colours can be relied on.")
+        self.probe.setMinimumHeight(48)
+        self.probe.setAlignment(Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.legend, self.confidence, self.probe, self.fidelity, self.notice):
+            if isinstance(part, QLabel):
+                part.setWordWrap(True)
+            column.addWidget(part)
+        self.notice.setStyleSheet("font-weight: bold;")
+        self.legend.toggled.connect(lambda _: self.update_from(self._coloring))
+        self.confidence.toggled.connect(self._on_confidence)
+        self.say("")
+
+    def say(self, words: str) -> None:
+        """Show what is under the cursor."""
+        self.probe.setText(words.replace(" · ", "\n") or "Move the cursor over the image to read values.")
+
+    def update_from(self, coloring: Coloring | None) -> None:
+        """Show what is true of a coloured scan; None: nothing is coloured."""
+        self._coloring = coloring
+        session = None if coloring is None else coloring.session
+        self.confidence.setEnabled(session is not None)
+        if coloring is None or session is None or session.step in {Step.WAITING, Step.LOADING, Step.FITTING}:
+            self.fidelity.setText("")
+            self._show_legend(False)
+            return
+        if coloring.fidelity is None:
+            self.fidelity.setText("Gray recoverable: being checked ..." if coloring.working else "")
+        else:
+            self.fidelity.setText(fidelity_words(*coloring.fidelity, session.law))
+        wanted = self.legend.isChecked() and coloring.layer.visible
+        if wanted:
+            self._draw(coloring)
+        self._show_legend(wanted)
+
+    def _draw(self, coloring: Coloring) -> None:
+        """Draw the legend where colours, window or shares changed."""
+        from napari_plugin.legend_overlay import legend_of
+
+        session = coloring.session
+        assert session is not None
+        key = (id(session), id(session.look), str(session.display))
+        now = time.monotonic()
+        if key == self.legend_key and (now - self._drawn < _EVERY or (not coloring.working and self._final)):
+            return
+        legend = session.legend()
+        self.legend_key, self._drawn, self._final = key, now, not coloring.working
+        room = int(0.8 * self._viewer.canvas.size[0])
+        height = max(min((len(legend.rows) + 3) * _ROW, _MOST, room), _LEAST)
+        title = f"{coloring.scan.modality}, {session.display}"
+        unit = coloring.scan.units
+        if unit not in {"", "arbitrary", "gray level"}:
+            title += f" {unit}"
+        legend_of(self._viewer).show(legend_picture(legend, height=height, title=title, ramps=session.ramps()))
+
+    def _show_legend(self, shown: bool) -> None:
+        from napari_plugin.legend_overlay import NAME
+
+        overlays = self._viewer.canvas.overlays
+        if NAME in overlays and overlays[NAME].visible != shown:
+            overlays[NAME].visible = shown
+
+    def _on_confidence(self, wanted: bool) -> None:
+        """Add the confidence as a layer of its own, or take it away."""
+        coloring = self._coloring
+        if coloring is None:
+            return
+        for layer in layers.layers_of(self._viewer, "confidence"):
+            if (layers.about(layer) or {})["scan"] is coloring.scan:
+                self._viewer.layers.remove(layer)
+        if not wanted or coloring.session is None:
+            return
+        from napari.layers import Image
+        from napari.utils import Colormap
+
+        scan = coloring.scan
+        layer = Image(
+            layers.arranged(scan, coloring.session.confidence), name=f"{coloring.name} (confidence)",
+            colormap=Colormap(_VEIL, name="doubt"), contrast_limits=(0, 255), interpolation2d="nearest",
+            metadata=layers.metadata(scan, "confidence", session=coloring.session), **layers.spatial(scan),
+        )  # fmt: skip
+        active = self._viewer.layers.selection.active
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = active
