@@ -49,6 +49,7 @@ def colorize(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     fade: float | None = None,
     trust: bool = False,
+    onnx: Path | None = None,
     compare: str | None = None,
     report: Path | None = None,
     burn_in: bool = False,
@@ -94,6 +95,8 @@ def colorize(
         gray stays exact. With auto it applies where a bundle was chosen; physics does not know how sure it is.
     trust
         A bundle is code: the one in this folder may run on this computer.
+    onnx
+        Trained bundles only: a file that "medcolor export onnx" made from this one; ONNX Runtime computes it.
     compare
         Another colorizer, such as physics, shown beside in the report: both colourings, where they differ, and by how
         much. The files written are not changed by it.
@@ -124,6 +127,7 @@ def colorize(
         fade=fade,
         device=device,
         trust=trust,
+        onnx=onnx,
     )
     other = None
     if compare is not None:

@@ -260,3 +260,12 @@ def test_parity_is_the_mean_ciede2000_of_the_body_by_patient() -> None:
     rgb = np.repeat(gray[..., None], 3, axis=-1)
     same.add("a", gray, rgb, rgb, np.ones(gray.shape, bool))
     assert (same.error.value, same.largest, same.share("changed"), same.broken) == (0, 0, 0, 0)
+
+
+def test_the_command_line_colours_with_the_file(folder: Path, exported: Path, tmp_path: Path) -> None:
+    phantom.write_dicom(phantom.scan("CT", shape=(40, 36, 2)), tmp_path / "scan")
+    command = ["colorize", str(tmp_path / "scan"), "--colorizer", str(folder), "--trust", "--quiet"]
+    assert run([*command, "-o", str(tmp_path / "out"), "--onnx", str(exported)]) == 0
+    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert hashlib.sha256(exported.read_bytes()).hexdigest() in json.dumps(record)
+    assert run([*command[:2], "--colorizer", "physics", "-o", str(tmp_path / "x"), "--onnx", str(exported)]) == 2
