@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,7 +11,7 @@ from napari_plugin import keybindings, layers
 from napari_plugin.preferences import preference
 
 _PLACES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
-_NOTE = "medcolor_note"
+_NOTE, _NOTE_WIDTH = "medcolor_note", 40  # characters
 _canvases: WeakKeyDictionary[Any, Canvas] = WeakKeyDictionary()
 
 
@@ -47,7 +48,7 @@ class Canvas:
 
         for side, position in _PLACES.items():
             viewer.canvas.overlays[f"medcolor_{side}"] = TextOverlay(position=position, font_size=16, box=False)
-        viewer.canvas.overlays[_NOTE] = TextOverlay(position="bottom_left", font_size=9, box=True)
+        viewer.canvas.overlays[_NOTE] = TextOverlay(position="top_left", font_size=9, box=True)
         viewer.canvas.overlays.scale_bar.visible = bool(preference("display", "scale_bar", otherwise=True))
 
     def _on_insert(self, event: Any) -> None:
@@ -80,7 +81,7 @@ class Canvas:
         said = self._letters(viewer, found["scan"]) if found and self.shown else ("", "", "", "")
         for side, text in zip(_PLACES, said, strict=True):
             _write(viewer.canvas.overlays[f"medcolor_{side}"], text)
-        _write(viewer.canvas.overlays[_NOTE], found.get("note") or "")
+        _write(viewer.canvas.overlays[_NOTE], fill(found.get("note") or "", _NOTE_WIDTH))
 
     def _letters(self, viewer: Any, scan: Any) -> tuple[str, str, str, str]:
         dims = viewer.dims

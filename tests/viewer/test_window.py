@@ -1,0 +1,178 @@
+"""The viewer as a user has it: real windows, real pixels, real bad files. Run under xvfb-run where there is no display."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from viewer_pixels import pixels
+
+from medcolor import phantom
+from medcolor.phantom.traps import TRAPS
+from medcolor.scan import MODALITIES
+
+pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
+from napari_plugin import desk, layers  # noqa: E402
+
+pytestmark = [pytest.mark.viewer, pytest.mark.filterwarnings("default")]
+BY_NAME = {trap.name: trap for trap in TRAPS}
+# each of another kind: no file, no image, a damaged one, a bomb, one the decoder chokes on, one that is no scan
+BAD = ("file-of-text", "file-of-no-bytes", "pixels-cut-in-half", "pixels-garbage-jpeg-2000", "nifti-20000-cubed",
+       "zip-bomb", "object-segmentation", "dicomdir-with-dots", "gzip-cut")  # fmt: skip
+
+
+def test_every_sample_opens_and_is_seen(viewer: Any) -> None:
+    for family in MODALITIES:
+        viewer.layers.clear()
+        (layer,) = viewer.open_sample("medcolor", f"phantom_{family.lower()}")
+        assert layers.about(layer)
+        picture = pixels(viewer)
+        middle = picture[picture.shape[0] // 4 : -picture.shape[0] // 4, picture.shape[1] // 4 : -picture.shape[1] // 4]
+        assert middle.std() > 8, f"{family}: nothing to see"
+        assert np.ptp(picture.astype(int), axis=-1).max() == 0, f"{family}: gray is shown gray"
+
+
+def test_an_axial_scan_appears_as_radiologists_read_it(viewer: Any) -> None:
+    """Patient left is on the right of the screen, the front on top, whichever way the file stores its rows."""
+    for flip in ((False, False, False), (True, True, False)):
+        viewer.layers.clear()
+        geometry = phantom.oblique((40, 32, 5), (2.0, 2.0, 5.0), flip=flip)
+        scan = phantom.letter(geometry)
+        left_front = geometry.world_to_index((geometry.index_to_world(np.indices((40, 32, 5)).reshape(3, -1).T)))
+        world = geometry.index_to_world(left_front)
+        middle = (world.min(axis=0) + world.max(axis=0)) / 2
+        marked = (world[:, 0] < middle[0]) & (world[:, 1] > middle[1])  # RAS: left is -x, front is +y
+        values = np.where(marked, 30_000, 4_000).reshape(40, 32, 5).astype(np.int16)
+        from dataclasses import replace
+
+        data, meta, kind = layers.gray_layer(
+            replace(scan, voxels=values.transpose(2, 1, 0).copy().transpose(2, 1, 0)), "it"
+        )
+        from napari_plugin.canvas import attach
+
+        attach(viewer)
+        viewer._add_layer_from_data(data, meta, kind)
+        picture = pixels(viewer).max(axis=-1)
+        rows, columns = picture.shape
+        quarters = {
+            (down, right): float(np.median(picture[int(rows * (0.3 + 0.3 * down)) :][: rows // 10,
+                                                   int(columns * (0.37 + 0.18 * right)) :][:, : columns // 12]))
+            for down in (0, 1) for right in (0, 1)
+        }  # fmt: skip
+        assert max(quarters, key=quarters.__getitem__) == (0, 1), (flip, quarters)
+        overlays = viewer.canvas.overlays
+        assert [overlays[f"medcolor_{side}"].text for side in ("left", "right", "top", "bottom")] == [
+            "R",
+            "L",
+            "A",
+            "P",
+        ]
+
+
+def test_letters_are_drawn_on_the_canvas(viewer: Any) -> None:
+    viewer.open_sample("medcolor", "phantom_ct")
+    with_letters = pixels(viewer)
+    from napari_plugin.canvas import attach
+
+    attach(viewer).toggle()
+    without = pixels(viewer)
+    rows, columns = np.nonzero((with_letters != without).any(axis=-1))
+    height, width = with_letters.shape[:2]
+    assert (columns < 0.1 * width).any()
+    assert (columns > 0.9 * width).any()
+    assert (rows < 0.1 * height).any()
+    assert (rows > 0.9 * height).any()
+
+
+def test_the_reading_room_is_dark_and_neutral(viewer: Any) -> None:
+    viewer.theme = "medcolor-reading-room"
+    picture = pixels(viewer)
+    assert picture.reshape(-1, 3).max() <= 64
+    assert np.ptp(picture.astype(int), axis=-1).max() == 0
+
+
+def test_a_bad_file_is_one_readable_message_and_the_viewer_lives(viewer: Any, said: list[str], tmp_path: Path) -> None:
+    viewer.open_sample("medcolor", "phantom_ct")
+    for name in BAD:
+        (tmp_path / name).mkdir()
+        path = BY_NAME[name].make(tmp_path / name)
+        said.clear()
+        assert viewer.open(str(path), plugin="medcolor") == []
+        assert len(said) == 1, (name, said)
+        assert path.name in said[0] or name in said[0], said
+        assert "CANARY" not in said[0].upper()
+        assert "Traceback" not in said[0]
+        assert len(viewer.layers) == 1
+    assert pixels(viewer).std() > 8
+
+
+def test_a_crashing_decoder_does_not_take_the_viewer_with_it(
+    viewer: Any, said: list[str], ct_series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = desk.wait
+
+    def crashing(job: Any, label: str, **options: Any) -> Any:
+        os.kill(job._child.pid, signal.SIGSEGV)
+        return wait(job, label, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "wait", crashing)
+        assert viewer.open(str(ct_series), plugin="medcolor") == []
+    assert len(said) == 1
+    assert ct_series.name in said[0]
+    assert "crashed (SIGSEGV" in said[0]
+    assert len(viewer.open(str(ct_series), plugin="medcolor")) == 1, "and goes on reading"
+
+
+def test_the_picker_shows_each_series_and_opens_those_chosen(
+    viewer: Any, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QApplication, QDialog
+
+    from napari_plugin import picker
+
+    for number in ("1", "2"):
+        phantom.write_dicom(
+            phantom.scan("US", shape=(40, 32, 1)), tmp_path / number, series=number, description=f"view {number}"
+        )  # noqa: E501
+    seen: list[list[str]] = []
+
+    def choose_second(dialog: picker.SeriesPicker) -> int:
+        job = dialog._job
+        while not job.poll():
+            QApplication.processEvents()
+        dialog._look()
+        seen.extend([dialog.table.item(n, c).text() for c in range(1, 8)] for n in range(dialog.table.rowCount()))
+        assert all(not dialog.table.item(n, 0).icon().isNull() for n in range(dialog.table.rowCount()))
+        dialog.table.selectRow(1)
+        return int(QDialog.DialogCode.Accepted)
+
+    monkeypatch.setattr(picker.SeriesPicker, "exec", choose_second)
+    (layer,) = viewer.open(str(tmp_path), plugin="medcolor")
+    assert layer.name == "view 2 (gray)"
+    assert [row[:3] for row in seen] == [["US", "view 1", "40 x 32 x 1"], ["US", "view 2", "40 x 32 x 1"]]
+    monkeypatch.setattr(picker.SeriesPicker, "exec", lambda _: int(QDialog.DialogCode.Rejected))
+    assert viewer.open(str(tmp_path), plugin="medcolor") == []
+    assert said == [], "to change one's mind is no error"
+
+
+def test_geometry_that_is_off_is_said(viewer: Any, said: list[str], tmp_path: Path) -> None:
+    phantom.write_dicom(phantom.letter(), tmp_path / "oblique")
+    viewer.open(str(tmp_path / "oblique"), plugin="medcolor")
+    assert len(said) == 1
+    assert "blique" in said[0]
+
+
+def test_w_steps_through_the_windows(viewer: Any) -> None:
+    (layer,) = viewer.open_sample("medcolor", "phantom_ct")
+    before = tuple(layer.contrast_limits)
+    from napari_plugin.keybindings import next_window
+
+    next_window(viewer)
+    next_window(viewer)
+    assert tuple(layer.contrast_limits) != before
+    assert layer.metadata["medcolor"]["window"] in viewer.status
