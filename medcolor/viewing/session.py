@@ -221,8 +221,11 @@ class ColoringSession(LiveColors):
 
     # Inside
 
+    def _unwanted(self) -> bool:
+        return self._stop.is_set() or self._closed
+
     def _check(self) -> None:
-        if self._stop.is_set() or self._closed:
+        if self._unwanted():
             raise Cancelled("Colouring was cancelled.")
 
     def _inside(self, k: int) -> int:
@@ -236,7 +239,7 @@ class ColoringSession(LiveColors):
         wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
         self._check()
         self.step = Step.FITTING
-        with interruptible(self._check):
+        with interruptible(self._unwanted):
             slices = slicewise(wanted, self.scan)
         with self._lock:
             cvd = slices.own.cvd if self._settings.cvd is None else self._settings.cvd

@@ -75,11 +75,12 @@ def test_steps_stay_inside_the_scan() -> None:
     assert found.of_world((0.0, 1e6, -1e6, 1e6))[0] in {0, 4}
 
 
-def test_a_pane_is_opaque_and_leaves_the_layer_alone() -> None:
-    scan = aligned((False, False, False))
-    found = planes(scan)
+def test_a_pane_shows_colours_and_is_never_the_layer_itself() -> None:
+    found = planes(aligned((False, False, False)))
     layer = np.zeros((*found.shape, 4), np.uint8)
     for pane in found.panes:
-        assert (pane.opaque(layer, found.middle)[..., 3] == 255).all()
-        assert pane.picture(layer, found.middle).flags.c_contiguous
+        for made in (pane.picture(layer, found.middle), pane.colors(layer, found.middle)):
+            made[...] = 7
+            assert made.flags.c_contiguous
+        assert made.shape[-1] == 3
     assert not layer.any()

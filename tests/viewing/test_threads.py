@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -153,6 +155,30 @@ def test_cancel_reaches_into_the_fit_of_a_whole_volume(monkeypatch: pytest.Monke
     assert time.perf_counter() - start < 2
     assert session.step is Step.CANCELLED
     assert worker.seen == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, 0.4])
+def test_a_cancel_in_the_first_fit_of_a_process_breaks_no_import(delay: float) -> None:
+    """The fit imports scipy; a module whose import is left in the middle stays broken."""
+    program = f"""
+import threading, time
+from medcolor import phantom
+from medcolor.viewing.session import ColoringSession, Step
+scan = phantom.scan("CT", shape=(96, 80, 6))
+session = ColoringSession(scan, colorizer="physics")
+work = session.work()
+thread = threading.Thread(target=lambda: list(work))
+thread.start()
+while session.step is Step.WAITING or session.step is Step.LOADING:
+    pass
+time.sleep({delay})
+session.cancel()
+thread.join()
+assert session.step in (Step.CANCELLED, Step.DONE), session.step
+list(ColoringSession(scan, colorizer="physics").work())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_cancel_that_comes_before_the_first_slice_is_not_lost(scan: Scan) -> None:
