@@ -65,6 +65,10 @@ def restore_gray(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise TypeError(f"rgb must be an array of uint8, got {getattr(rgb, 'dtype', type(rgb).__name__)}.")
     if rgb.ndim == 0 or rgb.shape[-1] != 3:
         raise ValueError(f"rgb must have shape (..., 3), got {rgb.shape}.")
+    order = sorted(range(rgb.ndim - 1), key=lambda axis: -abs(rgb.strides[axis]))
+    straight = rgb.transpose(*order, rgb.ndim - 1)
+    if straight.flags.c_contiguous and not rgb.flags.c_contiguous:
+        return restore_gray(straight).transpose(np.argsort(order))  # (i, j, k) views: as they lie in memory
     gray = np.empty(rgb.shape[:-1], dtype=np.uint8)
     if gray.ndim > 1 and not rgb.flags.c_contiguous:  # without copying the whole: one index of the first axis at a time
         for k in range(len(rgb)):

@@ -299,3 +299,15 @@ def test_color_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_gray_is_restored_alike_from_any_layout_in_memory() -> None:
+    block = np.random.default_rng(4).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
+    expected = color.restore_gray(block)
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)):
+        view = block.transpose(*order, 3)
+        np.testing.assert_array_equal(color.restore_gray(view), expected.transpose(order))
+        np.testing.assert_array_equal(color.restore_gray(view[::2, ::-1]), expected.transpose(order)[::2, ::-1])
+    np.testing.assert_array_equal(color.restore_gray(block[:0].transpose(2, 1, 0, 3)).shape, (4, 5, 0))
+    one = np.broadcast_to(block[:1], (1, 5, 4, 3)).transpose(2, 1, 0, 3)
+    np.testing.assert_array_equal(color.restore_gray(one), expected[:1].transpose(2, 1, 0))
