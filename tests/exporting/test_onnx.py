@@ -27,7 +27,10 @@ from medcolor.networks.volume_summary import SUMMARY
 from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.windowing import display_gray
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter and the quantizer warn of their own ways
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the exporter and the quantizer warn of their own ways
+    pytest.mark.timeout(900),  # an export takes ten seconds of a core, and minutes of a shared one
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -131,11 +134,10 @@ def test_provenance_names_the_file_by_its_hash(folder: Path, exported: Path) -> 
 
 
 def test_eight_bits_are_calibrated_on_training_and_measured_on_test_patients(
-    tmp_path: Path, listed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, listed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    folder = random_bundle(tmp_path / "plain", config=TINY).folder  # and one that is not told of the volume
     out = folder.parent / "small.onnx"
     monkeypatch.chdir(folder)
     before = sorted(folder.iterdir())
