@@ -1,7 +1,8 @@
 """What kind of image a scan looks like, whatever its file says: so that nothing foreign is coloured without a word.
 
-Blank scans and pictures in colour are found by rule; everything else by a small network that looks at thumbnails of a
-few slices. It knows little: the card beside its weights (``configs/recognizer/README.md``) says what it was shown.
+Blank scans, white noise and pictures in colour are found by rule; everything else by a small network that looks at
+thumbnails of a few slices. It knows little: the card beside its weights (``configs/recognizer/README.md``) says what it
+was shown.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ SMALLEST = 16
 """Pixels along the shorter side below which nothing is said."""
 _ENOUGH = 1024  # longest side that is averaged down exactly; of a larger one every n-th pixel is looked at
 _MOSTLY = 0.5  # share of the pixels that are not black, above which an image with colour is a picture
+_NOISE = 0.05  # correlation of neighbours; the faintest scans are far above it
+_LOOKED_AT_LINES = 32  # rows and columns of a slice: thousands of pairs
 _WORDS = MappingProxyType(
     {
         "CT": "CT", "MR": "MR", "PT": "PET", "NM": "nuclear medicine", "US": "ultrasound", "XR": "an X-ray",
@@ -52,7 +55,7 @@ class Recognition:
     Attributes
     ----------
     seen : str
-        A modality family, "other", or by rule "blank", "colour picture", "too small to tell".
+        A modality family, "other", or by rule "blank", "colour picture", "too small to tell"; white noise is "other".
     probabilities : Mapping of str to float
         Of each family and of "other", summing to 1. Where a rule decided: "other" is 1; nothing is known of what is
         too small (all equal).
@@ -83,6 +86,10 @@ class Judge:
     network: Recognizer
     thresholds: Mapping[str, float]
 
+    def alarms(self, found: Recognition, family: str) -> bool:
+        """Whether what was found is too unlike a family for silence."""
+        return found.seen not in {family, TINY} and found.probabilities[family] < self.thresholds[family]
+
 
 def recognize(scan: Scan, *, by: Judge | None = None) -> Recognition:
     """Say what a scan looks like, from a few slices spread over it; modality, units and window play no part.
@@ -106,6 +113,8 @@ def recognize(scan: Scan, *, by: Judge | None = None) -> Recognition:
     planes = _planes(scan)
     if not planes:
         return _certain(BLANK)
+    if all(_is_noise(plane) for plane in planes):
+        return _certain("other")
     import torch
 
     from medcolor.networks.recognizer import CLASSES, as_seen, thumbnail
@@ -131,17 +140,14 @@ def mismatch(scan: Scan, family: str, *, by: Judge | None = None) -> Finding | N
     """
     judge = by or load_judge(config_dir() / FOLDER)
     found = recognize(scan, by=judge)
-    head = ""
-    if found.seen == TINY:
+    if not judge.alarms(found, family):
         return None
     if found.seen == BLANK:
         head = "This scan is blank: every pixel has the same value. There is nothing to colour."
     elif found.seen == COLOR:
         head = "This is a picture in colour, not a scan in gray. Its coloured pixels keep their colours."
-    elif found.seen != family and found.probabilities[family] < judge.thresholds[family]:
+    else:
         head = f"This looks like {_WORDS[found.seen]} ({found.probabilities[found.seen]:.2f}), not {_WORDS[family]}."
-    if not head:
-        return None
     return Finding(
         CODE,
         f"{head} Colours made for {_WORDS[family]} may mean nothing here. Check what the file is, or say what it is: "
@@ -212,6 +218,16 @@ def _plane(scan: Scan, k: int) -> NDArray[np.float32] | None:
     if good is not None:
         gray[~good] = high if scan.inverted else low
     return -gray if scan.inverted else gray
+
+
+def _is_noise(plane: NDArray[np.float32]) -> bool:
+    """Whether no pixel says anything of the next one, along rows and along columns: in no picture of a thing."""
+    j, i = (-(-size // _LOOKED_AT_LINES) for size in plane.shape)
+    pairs = (plane[::j, :-1], plane[::j, 1:]), (plane[:-1, ::i], plane[1:, ::i])
+    return all(
+        abs(float(((a - a.mean()) * (b - b.mean())).mean())) < _NOISE * float(a.std()) * float(b.std())
+        for a, b in pairs
+    )
 
 
 @lru_cache(maxsize=2)

@@ -55,6 +55,9 @@ class NetworkColorizer:
         Slices at a time on a GPU.
     onnx : str, Path or None
         File made from this bundle by ``medcolor export onnx``: ONNX Runtime computes the network, on the CPU.
+    check : bool
+        Look whether each scan looks like the modality it claims to be; see :func:`medcolor.recognition.mismatch`.
+        What does not is coloured all the same, with a warning, a line in its audit, and one in its provenance.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class NetworkColorizer:
     device: str = "auto"
     batch: int = 8
     onnx: str | Path | None = None
+    check: bool = True
     name: str = field(init=False)
     law: Law = field(default=Law.LIGHTNESS, init=False)
     torch_device: torch.device = field(init=False)
@@ -155,11 +159,17 @@ class NetworkColorizer:
         ------
         ModalityError
             The scan is of another family, or of none.
+
+        Warns
+        -----
+        MedcolorWarning
+            The scan does not look like its family.
         """
         palette, display = self.palette_for(scan), resolve_display(scan, window)
+        scan, foreign = self._checked(scan)
         painter, together = self._painter(scan, palette), self._together(scan)
         painted = paint(scan, display, painter, progress=progress, block_voxels=together)
-        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade}
+        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade, **foreign}
         return recorded(
             painted,
             scan,
@@ -173,8 +183,18 @@ class NetworkColorizer:
 
     def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
         """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
-        display, painter = resolve_display(scan, window), self._painter(scan, self.palette_for(scan))
+        palette, display = self.palette_for(scan), resolve_display(scan, window)
+        painter = self._painter(self._checked(scan)[0], palette)
         return stream(scan, display, painter, block_voxels=self._together(scan))
+
+    def _checked(self, scan: Scan) -> tuple[Scan, dict[str, str]]:
+        """Return the scan with what the recognizer finds in its audit, and the same for the provenance."""
+        if not self.check:
+            return scan, {}
+        from medcolor.recognition import CODE, audited
+
+        scan = audited(scan, self.bundle.card.family)
+        return scan, {finding.code: finding.message for finding in scan.audit if finding.code == CODE}
 
     def _painter(self, scan: Scan, palette: Palette) -> PaintBlock:
         prediction, ab = self.predict(scan), palette.ab

@@ -54,7 +54,7 @@ def photo(name: str) -> NDArray[np.uint8]:
 
 
 def crops(picture: NDArray[np.uint8], rng: Rng, count: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the whole picture, then random parts of it, gray in several ways, 0..1."""
+    """Yield most of the picture, then random parts of it, gray in several ways, 0..1."""
     h, w, _ = picture.shape
     for n in range(count):
         share = 1.0 if n == 0 else float(np.exp(rng.uniform(np.log(0.12), 0)))

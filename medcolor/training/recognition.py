@@ -36,7 +36,7 @@ from medcolor.training.variation import Varied
 STEPS, BATCH = 2000, 48
 FALSE_ALARMS = 0.01
 """Share of validation slices and degraded scans that may raise an alarm."""
-_HIGHEST = 0.3  # what looks clean in few validation patients says little of other sites: never demand more than this
+_HIGHEST = 0.2  # what looks clean in few validation patients says little of other sites: never demand more than this
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +85,7 @@ def fit(
 
 
 def choose_thresholds(judge: Judge, data: Path | str | None) -> dict[str, float]:
-    """Return for each family the probability that all but 1 % of what must raise no alarm reach, at most 0.3.
+    """Return for each family the probability that all but 1 % of what must raise no alarm reach, at most 0.2.
 
     That is: single slices of validation patients, and their scans with each middle degradation of the evaluation
     table.

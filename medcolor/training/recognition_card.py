@@ -14,9 +14,9 @@ _HEAD = """# recognizer: does a scan look like what it claims to be?
 
 A network of about 104 000 weights that looks at thumbnails (96 x 96) of up to five slices and says CT, MR, PT, NM, US,
 XR, MG or other. A learned colorizer asks it once for each scan; where the scan looks like something else, it warns,
-names what it seems to be, and colours as asked. Blank scans and pictures in colour are found by rule. It is no
-colorizer, it finds no disease, and it has seen images from **few sites**: silence is no proof that a scan is what it
-claims to be.
+names what it seems to be, and colours as asked. Blank scans, white noise and pictures in colour are found by rule. It
+is no colorizer, it finds no disease, and it has seen images from **few sites**: silence is no proof that a scan is what
+it claims to be.
 
 Made by `python -m medcolor.training.recognition --data DIR -o configs/recognizer --force`, seeded.
 """
@@ -27,11 +27,14 @@ _DATA = """
 Train patients of the image packs whose licences allow it: TCIA Soft-tissue-Sarcoma (CT, MR, PET of one collection; CC
 BY 3.0, doi:10.7937/K9/TCIA.2015.7GO2GSKS), Colorectal-Liver-Metastases (CT, CC BY 4.0, doi:10.7937/QXK2-QG03),
 QIN-HEADNECK (PET, CC BY 3.0), Breast-MRI-NACT-Pilot (CC BY 3.0), studyforrest (MR head, PDDL), HC18 (fetal heads, CC BY
-4.0, doi:10.5281/zenodo.1327317), NIH ChestX-ray8 (CVPR 2017; "the NIH Clinical Center is the data provider"). Packs
-under share-alike licences were not used.
+4.0, doi:10.5281/zenodo.1327317), NIH ChestX-ray8 (CVPR 2017; "the NIH Clinical Center is the data provider"), one CT of
+a head of the Visible Human Project (courtesy of the U.S. National Library of Medicine). Packs under share-alike
+licences were not used.
+
 NM and MG have no open training set: **simulated scans only**. XR beyond the chest: radiographs computed from CT, and
-drawn limbs. The package's phantoms count as what they imitate. "Other": scikit-image's bundled pictures (some kept for
-the test), drawings by rule (four kinds kept for the test), scans whose parts were shuffled.
+limbs drawn by rule. US beyond the fetal head: drawn by rule. The package's phantoms count as what they imitate.
+"Other": scikit-image's bundled pictures (some kept for the test), drawings by rule (four kinds kept for the test), and
+scans whose parts were shuffled.
 
 Each slice is varied: field of view, turn, window, gamma, inversion where usual, contrast (MR), noise, blur, shading,
 margins, letters.
@@ -42,8 +45,9 @@ _LIMITS = """
 
 - Look-alikes share their physics: a PET projection and a bone scan, a breast in an X-ray and a mammogram, a CT scout
   and a radiograph, a CT in a narrow window and an MR. The tables above say how often they are mistaken in the test.
+- Small 8-bit pictures of CT in narrow windows and of breast MR are often taken for MR or ultrasound ("other sites").
 - Ultrasound other than of the fetal head, X-rays of limbs, MR of other regions and contrasts, PET with other tracers:
-  hardly or never seen. Alarms may be false there; thresholds are low (at most 0.3) for that reason.
+  hardly or never seen. Alarms may be false there; thresholds are low (at most 0.2) for that reason.
 - Real NM and MG were never seen, and their figures above are for simulated scans of the same simulator.
 - It sees neither units nor file headers, on purpose: these are what it checks. A scan of the right kind in wrong units
   passes. So does the wrong body part.
@@ -102,7 +106,7 @@ def _measured(about: Mapping[str, Any], figures: Figures) -> list[str]:
         "",
         "Degraded: the middle level of each line of the evaluation table. An alarm: probability of the claimed family",
         "below its threshold (which all but 1 % of single slices and degraded scans of validation patients reach; at",
-        "most 0.3) and something else likelier. Share of foreign scans that raise one when they claim to be of the",
+        "most 0.2) and something else likelier. Share of foreign scans that raise one when they claim to be of the",
         "family:",
         "",
         "| claimed | " + " | ".join(figures.counts) + " |",

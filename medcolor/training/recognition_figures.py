@@ -17,7 +17,7 @@ from medcolor.errors import MedcolorWarning
 from medcolor.geometry import Geometry, Space
 from medcolor.io import read
 from medcolor.networks.recognizer import CLASSES
-from medcolor.recognition import Judge, Recognition, mismatch, recognize
+from medcolor.recognition import Judge, Recognition, recognize
 from medcolor.scan import GRAY_LEVEL, MODALITIES, Scan, from_slices
 from medcolor.training.conditions import Condition, evaluation_table
 from medcolor.training.looks import cases_of
@@ -228,8 +228,8 @@ def measure(judge: Judge, data: Path | str | None) -> Figures:
         alarms={family: _alarms(judge, known[family]) for family in MODALITIES},
         caught={
             family: {
-                kind: float(np.mean([mismatch(example.scan, family, by=judge) is not None for example in group]))
-                for kind, group in groups.items()
+                kind: float(np.mean([judge.alarms(found, family) for found in group]))
+                for kind, group in seen.items()
                 if kind != family
             }
             for family in MODALITIES
@@ -249,13 +249,12 @@ def _elsewhere(judge: Judge, packs: Path) -> dict[str, dict[str, Any]]:
     out = {}
     for name, (family, scans) in groups.items():
         if scans:
-            seen = [recognize(scan, by=judge).seen for scan in scans]
-            alarms = [mismatch(scan, family, by=judge) is not None for scan in scans]
+            seen = [recognize(scan, by=judge) for scan in scans]
             out[name] = {
                 "family": family,
                 "images": len(scans),
-                "false_alarms": round(float(np.mean(alarms)), 4),
-                "seen_as": _rounded(_shares(seen)),
+                "false_alarms": round(float(np.mean([judge.alarms(found, family) for found in seen])), 4),
+                "seen_as": _rounded(_shares([found.seen for found in seen])),
             }
     return out
 
@@ -297,18 +296,12 @@ def _interval(
 
 def _alarms(judge: Judge, group: Sequence[Example]) -> dict[str, float]:
     family = group[0].kind
-    names = [(CLEAN, None), *((c.name, c) for c in middle(family))]
-    return {
-        name: float(
-            np.mean(
-                [
-                    mismatch(e.scan if c is None else c.on_scan(e.scan, key=e.key), family, by=judge) is not None
-                    for e in group
-                ]
-            )
-        )
-        for name, c in names
-    }
+
+    def share(worse: Condition | None) -> float:
+        scans = (e.scan if worse is None else worse.on_scan(e.scan, key=e.key) for e in group)
+        return float(np.mean([judge.alarms(recognize(scan, by=judge), family) for scan in scans]))
+
+    return {CLEAN: share(None), **{condition.name: share(condition) for condition in middle(family)}}
 
 
 def _shares(seen: Sequence[str]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def _bundle(root: Path, family: str) -> object:
 
 
 def colorizer_for(root: Path, family: str, **options: object) -> NetworkColorizer:
-    return NetworkColorizer(_bundle(root, family), **options)  # type: ignore[arg-type]
+    return NetworkColorizer(_bundle(root, family), **{"check": False, **options})  # type: ignore[arg-type]
 
 
 @cache
