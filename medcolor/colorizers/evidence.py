@@ -100,6 +100,10 @@ class Evidence(Protocol):
         """Return the form to keep."""
         ...
 
+    def unpacked(self) -> Evidence:
+        """Return the form that is painted again and again, of the slice somebody looks at."""
+        ...
+
 
 class TableBook:
     """The table of a physics model, and what a look makes of each of its entries.
@@ -166,6 +170,10 @@ class TableEvidence:
         """Return itself."""
         return self
 
+    def unpacked(self) -> TableEvidence:
+        """Return itself."""
+        return self
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelEvidence:
@@ -212,6 +220,10 @@ class LabelEvidence:
         return np.bincount(self.classes.reshape(-1), minlength=self.count).astype(np.float64)
 
     def compact(self) -> LabelEvidence:
+        """Return itself."""
+        return self
+
+    def unpacked(self) -> LabelEvidence:
         """Return itself."""
         return self
 

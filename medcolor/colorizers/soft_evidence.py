@@ -52,13 +52,15 @@ class SoftEvidence:
         K.
     rating : Rating or None
         How a colorizer rates itself; None: by the largest posterior.
+    exact : bool
+        Whether these are the colorizer's own numbers.
     """
 
     planes: NDArray[np.float32]
     classes: tuple[int, ...]
     count: int
     rating: Rating | None = None
-    exact: bool = field(default=True, init=False)
+    exact: bool = True
 
     @property
     def nbytes(self) -> int:
@@ -67,6 +69,8 @@ class SoftEvidence:
 
     def index(self, look: Look) -> Index:
         """Return the nodes as the colorizer finds them."""
+        if not self.classes:
+            return np.full(self.planes.shape[1:], ab_index(np.zeros(2, np.float32)), np.int32)
         if self.rating is not None:
             return self.rating.index(self.planes, look)
         return index_from_posteriors(self.planes, look.ab[list(self.classes)], strength=look.strength)
@@ -105,9 +109,13 @@ class SoftEvidence:
         sums[list(self.classes)] = [float((plane / total).sum(dtype=np.float64)) for plane in self.planes]
         return sums
 
+    def unpacked(self) -> SoftEvidence:
+        """Return itself."""
+        return self
+
     def compact(self) -> SparseEvidence:
         """Return the weights that matter at 8 bits each; see :class:`SparseEvidence`."""
-        factor = _FULL / np.maximum(self.planes.max(axis=0), np.float32(1e-12))
+        factor = _FULL / np.maximum(self.planes.max(axis=0, initial=0), np.float32(1e-12))
         scaled, present = np.empty_like(factor), np.empty(factor.shape, np.bool_)
         kept, bits, weights = [], [], []
         for number, plane in zip(self.classes, self.planes, strict=True):
@@ -159,24 +167,21 @@ class SparseEvidence:
             0 if self.scale is None else self.scale.nbytes
         )
 
+    def unpacked(self) -> SoftEvidence:
+        """Return the weights as planes: what is painted again and again of the slice somebody looks at."""
+        planes = np.zeros((len(self.classes), *self.shape), np.float32)
+        for plane, bits, weights in zip(planes, self.bits, self.weights, strict=True):
+            plane.reshape(-1)[np.unpackbits(bits, count=plane.size).view(np.bool_)] = weights
+        rating = None if self.scale is None else _KeptRating(planes, self.classes, self.scale)
+        return SoftEvidence(planes, self.classes, self.count, rating, exact=False)
+
     def index(self, look: Look) -> Index:
         """Return the nodes, each within one of what the colorizer gives."""
-        ab = look.ab[list(self.classes)]
-        if not len(ab):
-            return np.full(self.shape, ab_index(np.zeros(2, np.float32)), np.int32)
-        planes = self._planes()
-        if look.fade == 0 or self.scale is None:
-            return index_from_posteriors(planes, ab, strength=look.strength)
-        mean, error = _mean_and_error(planes, ab, self.scale)
-        mean *= np.float32(look.strength) * (1 - np.float32(look.fade) * error / (error + np.float32(HALF_CONFIDENCE)))
-        return ab_index(np.moveaxis(mean, 0, -1))
+        return self.unpacked().index(look)
 
     def posteriors(self) -> NDArray[np.float32]:
         """Return the probabilities, faint ones as 0."""
-        whole = np.zeros((self.count, *self.shape), np.float32)
-        planes = self._planes()
-        whole[list(self.classes)] = planes / np.maximum(planes.sum(axis=0), np.float32(1e-12))
-        return whole
+        return self.unpacked().posteriors()
 
     def at(self, j: int, i: int) -> NDArray[np.float32]:
         """Return the probabilities of one voxel."""
@@ -191,30 +196,44 @@ class SparseEvidence:
 
     def confidence(self, look: Look) -> NDArray[np.uint8]:
         """Return the colorizer's confidence, nearly, or the largest weight."""
-        planes = self._planes()
-        if self.scale is None:
-            total = np.maximum(planes.sum(axis=0), np.float32(1))
-            return np.rint(_FULL * _FULL / total).astype(np.uint8)
-        _, error = _mean_and_error(planes, look.ab[list(self.classes)], self.scale)
-        return np.rint(_FULL / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
+        return self.unpacked().confidence(look)
 
     def outside(self) -> NDArray[np.bool_]:
         """Return where the first class leads."""
-        return np.asarray(self.posteriors().argmax(axis=0) == 0)
+        return self.unpacked().outside()
 
     def totals(self) -> NDArray[np.float64]:
         """Return the sums."""
-        return self.posteriors().sum(axis=(1, 2), dtype=np.float64)
+        return self.unpacked().totals()
 
     def compact(self) -> SparseEvidence:
         """Return itself."""
         return self
 
-    def _planes(self) -> NDArray[np.float32]:
-        planes = np.zeros((len(self.classes), *self.shape), np.float32)
-        for plane, bits, weights in zip(planes, self.bits, self.weights, strict=True):
-            plane.reshape(-1)[np.unpackbits(bits, count=plane.size).view(np.bool_)] = weights
-        return planes
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _KeptRating:
+    """What a network said of its error, as kept; near its own word, not the same."""
+
+    planes: NDArray[np.float32]
+    classes: tuple[int, ...]
+    scale: NDArray[np.uint8]
+
+    def index(self, planes: NDArray[np.float32], look: Look) -> Index:
+        ab = look.ab[list(self.classes)]
+        if look.fade == 0:
+            return index_from_posteriors(planes, ab, strength=look.strength)
+        mean, error = _mean_and_error(planes, ab, self.scale)
+        mean *= np.float32(look.strength) * (1 - np.float32(look.fade) * error / (error + np.float32(HALF_CONFIDENCE)))
+        return ab_index(np.moveaxis(mean, 0, -1))
+
+    def confidence(self, look: Look) -> NDArray[np.uint8]:
+        _, error = _mean_and_error(self.planes, look.ab[list(self.classes)], self.scale)
+        return np.rint(_FULL / (1 + error / np.float32(HALF_CONFIDENCE))).astype(np.uint8)
+
+    def log_scale(self) -> NDArray[np.float32]:
+        log_scale = (self.scale.astype(np.float32) - 1) / _PER_STEP + _LOWEST
+        return np.where(self.scale == 0, np.float32(-np.inf), log_scale)
 
 
 def quantized_scale(log_scale: NDArray[np.float32]) -> NDArray[np.uint8]:

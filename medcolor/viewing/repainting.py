@@ -10,7 +10,7 @@ from medcolor.scan import Scan
 from medcolor.viewing.painted import PaintedVolume
 from medcolor.voi import Display
 
-_INDICES = 3  # slices whose places in the table are remembered: dragging a window touches nothing else
+_INDICES = 3  # slices at hand, unpacked
 _OUTSIDE = {"outside", "air"}  # first classes that are no part of the body
 
 
@@ -48,7 +48,7 @@ class Repainter:
         self._colored = np.full(nk, -1)  # the version each slice was painted in
         self._grayed = np.full(nk, -1)
         self._rated: list[str | None] = [None] * nk  # hash of the palette that each slice's confidence is for
-        self._indices: dict[int, tuple[Look, Evidence, Index]] = {}
+        self._indices: dict[int, tuple[Evidence, Evidence, Look, Index]] = {}
 
     def change(self, *, look: Look | None = None, display: Display | None = None) -> None:
         """Change what slices are painted with from now on."""
@@ -146,19 +146,23 @@ class Repainter:
     def _paint(
         self, k: int, evidence: Evidence, look: Look, outside: NDArray[np.bool_] | None, *, remember: bool = False
     ) -> None:
-        found = self._indices.get(k)
-        if found is not None and found[0] is look and found[1] is evidence:
-            index = found[2]
-        else:
-            index = evidence.index(look)
-            if remember:
-                self._indices.pop(k, None)
-                while len(self._indices) >= _INDICES:
-                    del self._indices[next(iter(self._indices))]
-                self._indices[k] = look, evidence, index
+        index = self._at_hand(k, evidence, look) if remember else evidence.index(look)
         self.volume.paint_index(k, index, outside)
         self.exact[k] = evidence.exact
         self._painted(k, look)
+
+    def _at_hand(self, k: int, evidence: Evidence, look: Look) -> Index:
+        """Return the nodes of a slice somebody looks at: dragging a window or a slider unpacks nothing twice."""
+        found = self._indices.pop(k, None)
+        if found is None or found[0] is not evidence:
+            while len(self._indices) >= _INDICES:
+                del self._indices[next(iter(self._indices))]
+            shown = evidence.unpacked()
+            found = evidence, shown, look, shown.index(look)
+        elif found[2] is not look:
+            found = evidence, found[1], look, found[1].index(look)
+        self._indices[k] = found
+        return found[3]
 
     def _painted(self, k: int, look: Look) -> None:
         self._colored[k] = self._version
