@@ -37,7 +37,8 @@ LOG_SCALES = (-6.0, 6.0)
 
 
 _HIDDEN = 64  # of what turns the summary into shifts
-_SLOPE = 4.0  # of a unit at full resolution when training begins
+_SLOPE = 8.0  # of a unit at full resolution when training begins
+_MIDDLE = 0.7  # most tissue of every modality lies within this input
 
 
 class TissueOutput(NamedTuple):
@@ -226,7 +227,7 @@ def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:
     A tissue is an interval of gray: with this start the part at full resolution has the intervals before it learns.
     """
     each = look.out_channels // folded
-    grays = torch.linspace(-1, 1, each + 2)[1:-1]
+    grays = torch.linspace(-_MIDDLE, _MIDDLE, each)
     with torch.no_grad():
         look.weight.mul_(0.3)
         for pixel in range(folded):
