@@ -22,6 +22,7 @@ def build_app() -> App:
     """Assemble the commands."""
     from cyclopts import App
 
+    from medcolor.cli.batch import batch
     from medcolor.cli.benchmark import benchmark_app
     from medcolor.cli.colorize import colorize
     from medcolor.cli.export import export_app
@@ -42,7 +43,7 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for command in (colorize, info, restore, palettes, colorizers, demo, train):
+    for command in (colorize, batch, info, restore, palettes, colorizers, demo, train):
         app.command(command)
     app.command(export_app())
     app.command(benchmark_app())

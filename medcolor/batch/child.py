@@ -1,0 +1,168 @@
+"""A child process as its parent sees it: asked, watched, ended when it takes too much."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from medcolor.batch.settings import Caps
+from medcolor.batch.task import BatchCode
+
+_START = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.batch.worker import main; main()"
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+_LOOK = 0.05  # seconds between two looks at a child's memory
+
+
+class ChildDeath(Exception):  # noqa: N818
+    """The child ended, or was ended, before it answered; ``code`` and ``reason`` say why."""
+
+    def __init__(self, code: BatchCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Child:
+    """One child process, started when it is first asked.
+
+    Each computes with one thread, so that sums come out the same whatever the number of children.
+    """
+
+    def __init__(self, caps: Caps) -> None:
+        self.caps = caps
+        self.peak = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._buffer = b""
+        self._deadline = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """Process number, None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def ask(self, request: dict[str, Any], *, seconds: float | None = None) -> None:
+        """Send a request; its time starts now."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._deadline = time.monotonic() + (seconds or self.caps.seconds)
+        line = json.dumps(request | {"memory": self.caps.memory}).encode() + b"\n"
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return  # it died while idle: answer() says so
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return the answer, None while there is none.
+
+        Raises
+        ------
+        ChildDeath
+            It crashed, or took more than its caps and was ended.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        while _readable(process.stdout):
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                break
+            self._buffer += chunk
+            if chunk.endswith(b"\n"):
+                line, self._buffer = self._buffer, b""
+                return dict(json.loads(line))
+        if process.poll() is not None:
+            code = process.returncode
+            self.end()
+            raise ChildDeath(BatchCode.CRASHED, _death(code))
+        self._watch(process.pid)
+        return None
+
+    def wait(self, request: dict[str, Any], *, seconds: float | None = None) -> dict[str, Any]:
+        """Ask and wait for the answer; see :meth:`answer`."""
+        self.ask(request, seconds=seconds)
+        while (answer := self.answer()) is None:
+            wait_for([self], _LOOK)
+        return answer
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is not None:
+            process, self._process, self._buffer = self._process, None, b""
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    try:
+                        stream.close()
+                    except BrokenPipeError:
+                        continue
+
+    def _start(self) -> None:
+        self.end()
+        # -P: nothing of the folder that happens to be current is imported
+        command = [sys.executable, "-P", "-c", _START, "\n".join(path for path in sys.path if path)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(_ONE_THREAD, "1"),
+        )
+
+    def _watch(self, pid: int) -> None:
+        used = resident(pid)
+        self.peak = max(self.peak, used)
+        if used > self.caps.memory:
+            self.end()
+            limit = f"{self.caps.memory / 2**30:.3g} GiB"
+            raise ChildDeath(BatchCode.MEMORY, f"It took more memory than a child process may have ({limit}).")
+        if time.monotonic() > self._deadline:
+            self.end()
+            raise ChildDeath(BatchCode.TIME, "It took more time than a series is given, and was ended.")
+
+
+def wait_for(children: Iterable[Child], seconds: float) -> None:
+    """Sleep until one of the children says something, or for so many seconds."""
+    with selectors.DefaultSelector() as selector:
+        for child in children:
+            process = child._process
+            if process is not None and process.stdout is not None:
+                selector.register(process.stdout, selectors.EVENT_READ)
+        if selector.get_map():
+            selector.select(seconds)
+        else:
+            time.sleep(seconds)
+
+
+def resident(pid: int | str = "self") -> int:
+    """Return the bytes of a process that are in memory; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _readable(stream: Any) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"The process decoding it ended with code {code}."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"The process decoding it crashed ({name}); nothing else was harmed."

@@ -1,0 +1,350 @@
+"""A batch from end to end: lock, plan, do, note, and tell; whatever ends it, the next run goes on from there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from medcolor import errors
+from medcolor.batch.accounts import BAD, Accounts
+from medcolor.batch.child import Child, ChildDeath
+from medcolor.batch.engine import Engine, PoolEngine
+from medcolor.batch.inputs import expand, walk
+from medcolor.batch.journal import Journal, Row, open_journal
+from medcolor.batch.lock import locked
+from medcolor.batch.manifest import write_manifest
+from medcolor.batch.naming import file_label
+from medcolor.batch.plan import Plan, Planner
+from medcolor.batch.progress import Progress
+from medcolor.batch.publishing import is_full, staging_folder
+from medcolor.batch.settings import BatchSettings, Caps
+from medcolor.batch.summary import write_summary
+from medcolor.batch.task import FINISHED, Outcome, State, Task
+from medcolor.errors import MedcolorError, ReadCode, ReadError, SettingError, WriteError
+
+T = TypeVar("T")
+_PAUSE = 10.0  # seconds between two tries to write to a disk that is full
+_SAID = 20  # refusals said one by one; the others are in the summary
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What a run came to.
+
+    Attributes
+    ----------
+    exit_code : int
+        0, 1, 2 or 3 as the command line's.
+    accounts : Accounts
+    summary : Path or None
+        None for a plan only.
+    plan : Plan
+    """
+
+    exit_code: int
+    accounts: Accounts
+    summary: Path | None
+    plan: Plan
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a run holds while it goes on."""
+
+    journal: Journal
+    plan: Plan
+    accounts: Accounts
+    caps: Caps
+    progress: Progress
+    pause: float
+    queue: deque[Task]
+    deaths: Counter[str] = field(default_factory=Counter)
+    open: int = 0  # tasks given to the engine
+    through: int = 0
+    resume_at: float = 0.0
+    paused: bool = False
+
+    def next(self) -> Task | None:
+        """Return the next task; on a full disk one at a time, now and then."""
+        if not self.queue or (self.paused and (self.open or time.monotonic() < self.resume_at)):
+            return None
+        self.open += 1
+        return self.queue.popleft()
+
+    def take(self, task: Task, outcome: Outcome) -> bool:
+        """Take in what came of a task; whether it is through."""
+        self.open -= 1
+        if outcome.state is State.NO_SPACE:
+            self.full()
+            self.queue.appendleft(task)
+            return False
+        if self.paused:
+            self.paused = False
+            self.progress.say("there is room again: going on", always=True)
+        if outcome.state is State.DIED:
+            self.deaths[task.key] += 1
+            if self.deaths[task.key] < self.caps.tries:
+                self.queue.append(task)
+                return False
+            reason = f"{outcome.reason} {self.deaths[task.key]} tries; --retry tries again."
+            outcome = replace(outcome, state=State.PARKED, reason=reason)
+        self._note(task, outcome)
+        return True
+
+    def _note(self, task: Task, outcome: Outcome) -> None:
+        seen, left_out = self.plan.seen[task.key], len(outcome.left_out)
+        if outcome.state is State.UNCHANGED:
+            self.journal.renew(task.key, seen)
+            row = self.journal.row(task.key)
+            assert row is not None
+            outcome, left_out = row.outcome, row.left_out
+            self.accounts.earlier += 1
+        else:
+            finished = datetime.now(UTC).isoformat(timespec="seconds")
+            self.journal.keep(task, outcome, seen=seen, deaths=self.deaths[task.key], finished=finished)
+        self.accounts.add_series(task, outcome, left_out)
+        self.through += 1
+        if outcome.state in BAD and len(self.accounts.refusals) <= _SAID:
+            self.progress.say(f"series {task.name} ({len(task.files)} files): {outcome.code}: {outcome.reason}")
+
+    def full(self) -> None:
+        """Note that the disk is full, and say it once."""
+        self.resume_at = time.monotonic() + self.pause
+        if not self.paused:
+            self.paused = True
+            self.progress.say(
+                "paused: no space is left for the output. Make room, and it goes on; nothing is half-written.",
+                always=True,
+            )
+
+    def wait(self) -> None:
+        """Wait where the journal finds the disk full."""
+        self.full()
+        time.sleep(self.pause)
+
+
+def run_batch(
+    inputs: Sequence[Path],
+    out: Path,
+    settings: BatchSettings | None = None,
+    *,
+    workers: int = 1,
+    caps: Caps | None = None,
+    dry_run: bool = False,
+    wait: bool = False,
+    retry: bool = False,
+    rehash: bool = False,
+    source_uids: bool = False,
+    quiet: bool = False,
+    engine: Engine | None = None,
+    pause: float = _PAUSE,
+) -> BatchReport:
+    """Colour every series of the inputs that is not coloured yet.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Folders, archives, files, and lists in CSV with a column "path".
+    out : Path
+        Made if needed. OUT/STUDY/SERIES/..., names being hashes of source UIDs and settings.
+    settings : BatchSettings, optional
+    workers : int
+        Child processes.
+    caps : Caps, optional
+        What one series may take.
+    dry_run : bool
+        Plan only; writes nothing.
+    wait : bool
+        Wait for another run on this output instead of refusing.
+    retry : bool
+        Do again what was refused or parked.
+    rehash : bool
+        Look into every file again, whatever its size and time.
+    source_uids : bool
+        Write the UIDs of sources into manifests.
+    quiet : bool
+        Say nothing but what needs somebody.
+    engine : Engine, optional
+        Where series are coloured; default: a pool of ``workers``.
+    pause : float
+        Seconds between two tries to write to a full disk.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    FileNotFoundError
+        An input is not there.
+    SettingError
+        Settings that cannot be; another run works on this output.
+    ReadError
+        Nothing at all was found.
+    WriteError
+        The output folder cannot be written.
+    """
+    settings, caps, out = settings or BatchSettings(), caps or Caps(), out.absolute()
+    wanted, progress = expand(inputs), Progress(quiet=quiet)
+    pool = engine or PoolEngine(workers, caps)
+    child = pool.children[0] if isinstance(pool, PoolEngine) else Child(caps)
+    try:
+        with _folder(out, dry_run=dry_run, wait=wait, progress=progress):
+            about = _hello(child, settings)
+            run: list[_Run] = []
+
+            def on_full() -> None:
+                run[0].wait() if run else time.sleep(pause)
+
+            with open_journal(out, on_full, copy=dry_run) as journal:
+                planner = Planner(
+                    settings, about["fingerprint"], out, journal, child, retry, rehash, source_uids, progress.looking
+                )
+                plan = planner.plan(wanted)
+                if not plan.files:
+                    raise ReadError(inputs[0], ReadCode.EMPTY, "there is no file in it.", "Name a folder with scans.")
+                accounts = _begin(plan)
+                progress.say(_plan_line(plan, accounts))
+                if dry_run:
+                    return BatchReport(0, accounts, None, plan)
+                run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo)))
+                _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
+                summary = _again(run[0], lambda: write_summary(out, accounts, _coloured(plan, journal)))
+                return BatchReport(accounts.exit_code, accounts, summary, plan)
+    finally:
+        child.end()
+        pool.close()
+        progress.close()
+
+
+def find_files(inputs: Sequence[Path], out: Path, name: str) -> list[str]:
+    """Return the paths behind a name of a summary or a message: of a file, or of a series' folder."""
+    wanted, found = name.strip().lower(), list[str]()
+    with open_journal(out.absolute(), lambda: None, copy=True) as journal:
+        looks = {label: look for label, (_, _, look) in journal.looks().items()}
+        for each in expand(inputs):
+            for file in walk(each.path, out):
+                label = file_label(journal.salt, file.path)
+                if label == wanted or (label in looks and _names(journal, wanted, looks[label])):
+                    found.append(file.path)
+    return found
+
+
+def _names(journal: Journal, wanted: str, look: str) -> bool:
+    """Whether a file belongs to the series that an output folder's name begins with ``wanted``."""
+    import json
+
+    from medcolor.batch.naming import output_name
+
+    record = json.loads(look)
+    series = [record["series"]] if record.get("series") else [names[1] for names in record.get("holds", [])]
+    return any(output_name(one, digest).startswith(wanted) for one in series for digest in journal.settings())
+
+
+@contextlib.contextmanager
+def _folder(out: Path, *, dry_run: bool, wait: bool, progress: Progress) -> Iterator[None]:
+    """Make the output folder, lock it, and clear away what a dead run left; nothing of that for a plan only."""
+    if dry_run:
+        yield
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = contextlib.ExitStack()
+        lock.enter_context(locked(out, wait=wait, say=lambda line: progress.say(line, always=True)))
+    except OSError as error:
+        raise WriteError(
+            error.errno or 0, f"{out}: this output folder cannot be written ({error.strerror})."
+        ) from error
+    with lock:
+        shutil.rmtree(staging_folder(out), ignore_errors=True)
+        yield
+        shutil.rmtree(staging_folder(out), ignore_errors=True)
+
+
+def _hello(child: Child, settings: BatchSettings) -> dict[str, Any]:
+    """Have a child check the settings: this process loads no network and no decoder."""
+    try:
+        answer = child.wait({"do": "hello", "settings": settings.to_json()})
+    except ChildDeath as death:
+        raise SettingError(f"The colorizer cannot be loaded in a child process. {death.reason}") from death
+    if "error" in answer:
+        kind = getattr(errors, answer["error"], SettingError)
+        raise (kind if issubclass(kind, MedcolorError) else SettingError)(answer["message"])
+    return answer
+
+
+def _begin(plan: Plan) -> Accounts:
+    accounts = Accounts()
+    accounts.add_files(plan.others)
+    for task, row in plan.finished:
+        accounts.add_series(task, row.outcome, row.left_out)
+        accounts.earlier += 1
+    return accounts
+
+
+def _plan_line(plan: Plan, accounts: Accounts) -> str:
+    series = len(plan.todo) + len(plan.finished)
+    bad = sum(state is not State.ASIDE for _, state, _, _ in plan.others)
+    aside = len(plan.others) - bad
+    parts = [f"{plan.files} files, {series} series", f"{len(plan.todo)} to do"]
+    parts += [f"{accounts.earlier} finished before"] if accounts.earlier else []
+    parts += [f"{bad} files refused"] if bad else []
+    parts += [f"{aside} files left aside"] if aside else []
+    return ": ".join([parts[0], ", ".join(parts[1:])])
+
+
+def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) -> None:
+    """Do what is left, and write the manifest of each study whose series are all through."""
+    left = Counter(task.study for task in run.plan.todo)
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for task in (*run.plan.todo, *(task for task, _ in run.plan.finished)):
+        keys[task.study].append(task.key)
+    run.progress.start()
+    for task, outcome in engine.run(run.next, lambda: bool(run.queue)):
+        if not run.take(task, outcome):
+            continue
+        failed = sum(run.accounts.series[state] for state in BAD if state is not State.PARTIAL)
+        run.progress.done(run.through, len(run.plan.todo), failed)
+        left[task.study] -= 1
+        if not left[task.study]:
+            rows = [row for key in keys[task.study] if (row := run.journal.row(key)) is not None]
+            _again(run, lambda study=task.study, rows=rows: write(study, rows))  # type: ignore[misc]
+
+
+def _again(run: _Run, action: Callable[[], T]) -> T:
+    """Write something small; wait while the disk is full."""
+    while True:
+        try:
+            return action()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not is_full(error):
+                raise WriteError(
+                    getattr(error, "errno", 0) or 0,
+                    "The output folder can no longer be written; run again when it can.",
+                ) from error
+            run.wait()
+
+
+def _coloured(plan: Plan, journal: Journal) -> Iterable[Row]:
+    """Yield the coloured series one by one, by name; pictures are in memory one at a time."""
+    for key in sorted(task.key for task in (*plan.todo, *(task for task, _ in plan.finished))):
+        row = journal.row(key)
+        if row is not None and row.outcome.state in FINISHED:
+            yield row
+
+
+def default_workers() -> int:
+    """Return the processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,157 @@
+"""What a batch was asked for, and the hash of all of it that can change a byte of an output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medcolor.errors import SettingError
+
+if TYPE_CHECKING:
+    from medcolor.colorizers import Colorizer
+
+FOLDER_FORMATS = ("dicom", "dicom-multiframe", "png")
+SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "tiff": ".tif"}
+FORMATS = ("auto", *FOLDER_FORMATS, *SUFFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """Settings of the colours and of the files; the same for every series but for ``modality``.
+
+    Parameters
+    ----------
+    colorizer : str
+        As :func:`medcolor.load_colorizer` takes it, but for ``seg:PATH``, which belongs to one scan.
+    to : str
+        One of :data:`FORMATS`; auto: the format of the source, PNG where that holds no colour.
+    palette, strength, cvd, fade, device, trust
+        As :func:`medcolor.load_colorizer` takes them.
+    window : str, optional
+        ``CENTER/WIDTH`` or a name.
+    modality : str, optional
+        For files that do not say theirs.
+    burn_in : bool
+        DICOM only.
+    """
+
+    colorizer: str = "auto"
+    to: str = "auto"
+    palette: str | None = None
+    strength: float = 1.0
+    cvd: str | None = None
+    fade: float | None = None
+    window: str | None = None
+    modality: str | None = None
+    burn_in: bool = False
+    device: str = "auto"
+    trust: bool = False
+
+    def __post_init__(self) -> None:
+        if self.to not in FORMATS:
+            raise SettingError(f'"{self.to}" is no output format of a batch. Available: {", ".join(FORMATS)}.')
+        if self.colorizer.startswith("seg:"):
+            raise SettingError("seg:PATH colours the one scan that its labels belong to; use medcolor colorize.")
+        if self.burn_in and not self.to.startswith("dicom"):
+            raise SettingError("--burn-in writes its strip into DICOM objects: add --to dicom.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dict; ``BatchSettings(**record)`` reads it back."""
+        return asdict(self)
+
+    def load(self) -> Colorizer:
+        """Build the colorizer.
+
+        Raises
+        ------
+        MedcolorError
+            As :func:`medcolor.load_colorizer`.
+        """
+        from medcolor.colorizers import load_colorizer
+
+        return load_colorizer(
+            self.colorizer,
+            palette=self.palette,
+            strength=self.strength,
+            cvd=self.cvd,
+            fade=self.fade,
+            device=self.device,
+            trust=self.trust,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return all that can change an output: settings, versions, weights, palettes, and where networks compute.
+
+        The place of this computer's files is not part of it.
+        """
+        import medcolor
+        from medcolor.io.dicom.uids import PIXEL_VERSION
+
+        record = self.to_json() | {"medcolor": medcolor.__version__, "pixels": PIXEL_VERSION}
+        weights = _weights(self)
+        record["weights_sha256"], record["palettes_sha256"] = weights, _palettes(self.palette)
+        if self.palette is not None and Path(self.palette).is_file():
+            record["palette"] = "personal"
+        if Path(self.colorizer).is_dir():
+            record["colorizer"] = "bundle"
+        record["device"] = _device(self.device) if weights else "cpu"
+        del record["trust"]
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What one series may take before its child process is ended.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes in memory of one child.
+    seconds : float
+    tries : int
+        A series that ended its child so often is parked.
+    """
+
+    memory: int = 4 << 30
+    seconds: float = 1800.0
+    tries: int = 3
+
+
+def digest_of(record: Any) -> str:
+    """Return the sha256 hex of canonical JSON."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _weights(settings: BatchSettings) -> dict[str, str]:
+    """Return the sha256 of the weights that may be used, by bundle."""
+    from medcolor.bundle_files import read_card
+    from medcolor.bundles import bundle_names, default_bundle, find_bundle
+    from medcolor.scan import MODALITIES
+
+    if settings.colorizer == "auto":
+        cards = [card for family in MODALITIES if (card := default_bundle(family)) is not None]
+        cards += [read_card(find_bundle(name)) for name in bundle_names()]  # CT without units takes one that is none
+    elif settings.colorizer in bundle_names() or Path(settings.colorizer).is_dir():
+        cards = [read_card(find_bundle(settings.colorizer, trust=settings.trust))]
+    else:
+        cards = []
+    return {card.name: card.weights_sha256 for card in cards}
+
+
+def _palettes(personal: str | None) -> str:
+    from medcolor.resources import config_dir
+
+    paths = sorted((config_dir() / "palettes").glob("*.yaml"))
+    if personal is not None and Path(personal).is_file():
+        paths.append(Path(personal))
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
+
+
+def _device(wanted: str) -> str:
+    from medcolor.colorizers.network import find_device
+
+    return str(find_device(wanted).type)

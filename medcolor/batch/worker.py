@@ -1,0 +1,120 @@
+"""The child process: looks at files and colours series, one request at a time, until its parent goes.
+
+Requests and answers are lines of JSON on stdin and on what was stdout; whatever decoders print goes nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_ROOM = 1 << 30  # address space on top of the cap: threads, and libraries that are mapped and not used
+
+
+def main() -> None:
+    """Answer requests; the child's whole life."""
+    _end_with_parent()
+    answers = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    colorizers: dict[str, Any] = {}
+    while True:
+        answer = _answer(requests.get(), colorizers)
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+        gc.collect()
+
+
+def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(json.loads(line))
+    os._exit(0)  # the parent is gone, or wants no more
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process with its parent, even while a decoder holds the interpreter."""
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def _limit(memory: int) -> None:
+    """Cap the address space at what is mapped now and ``memory`` more; no core files, which would hold pixels."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        limit = mapped + memory + _ROOM if memory else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def _answer(request: dict[str, Any], colorizers: dict[str, Any]) -> dict[str, Any]:
+    from medcolor.batch.job import refusal, run_task
+    from medcolor.batch.looking import look
+    from medcolor.batch.task import Task
+
+    try:
+        if request["do"] == "hello":
+            return _hello(request["settings"])
+        if request["do"] == "look":
+            _limit(request["memory"])
+            return {"looks": [look(Path(name)) for name in request["files"]]}
+        task = Task.from_json(request["task"])
+        _limit(0)
+        paint = _colorizer(task.settings, colorizers)
+        _limit(0 if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
+        return {"outcome": run_task(task, paint).to_json()}
+    except BaseException as error:  # decoders in Rust panic with one that is no Exception
+        return {"outcome": refusal(error).to_json()}
+
+
+def _hello(record: dict[str, Any]) -> dict[str, Any]:
+    """Check the settings by loading what they name; what they hash to."""
+    from medcolor.batch.settings import BatchSettings
+    from medcolor.errors import MedcolorError
+    from medcolor.windowing import parse_window
+
+    try:
+        settings = BatchSettings(**record)
+        settings.load()
+        if settings.window is not None:
+            parse_window(settings.window)
+        return {"fingerprint": settings.fingerprint(), "versions": _versions()}
+    except (MedcolorError, FileNotFoundError) as error:
+        return {"error": type(error).__name__, "message": str(error)}
+
+
+def _colorizer(record: dict[str, Any], colorizers: dict[str, Any]) -> Any:
+    from medcolor.batch.settings import BatchSettings, digest_of
+
+    name = digest_of(record | {"modality": None})
+    if name not in colorizers:
+        colorizers.clear()
+        colorizers[name] = BatchSettings(**record).load()
+    return colorizers[name]
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    found = {"python": python_version()}
+    for name in ("medcolor", "numpy", "scipy", "pydicom", "torch", "monai", "python-gdcm"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
