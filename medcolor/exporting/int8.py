@@ -36,7 +36,7 @@ def calibration_slices(
     train = [case for case in cases if case.split == "train"]
     chosen = dict.fromkeys(np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int).tolist())
     each = max(1, count // max(1, len(chosen)))
-    out = []
+    out: list[Given] = []
     for n in chosen:
         scan = train[n].load().scan
         fitted, depth = normalization.fit(scan), scan.shape[2]
