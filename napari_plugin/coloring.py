@@ -246,6 +246,7 @@ class Coloring:
         if self.shown:
             self.layer.data = layers.arranged(self.scan, self.session.rgba)
             self.layer.metadata[layers.KEY]["session"] = self.session
+            self._dirty = False
         else:
             data, about, _ = layers.color_layer(self.session, self.name)
             position = self.viewer.layers.index(self.gray) + 1 if self.gray in self.viewer.layers else None
@@ -255,7 +256,6 @@ class Coloring:
             self._guard = Guard(self.layer)
         for follow in self.on_layer:
             follow(self)
-        self.refresh()
 
     def _added(self, data: Any, about: dict[str, Any], position: int | None) -> Any:
         from napari.layers import Image

@@ -31,10 +31,11 @@ def next_window(viewer: Any) -> None:
     scan = found["scan"]
     if scan.rgb is not None:
         return
-    choices = [default_display(scan), *NAMED_WINDOWS.get(scan.family or "", {}).values()]
-    names = [str(choice) for choice in choices]
+    named = [default_display(scan), *NAMED_WINDOWS.get(scan.family or "", {}).values()]
+    choices = {str(choice): choice for choice in named}  # the file's own may be one of the named
+    names = list(choices)
     place = names.index(found["window"]) + 1 if found["window"] in names else 0
-    chosen = choices[place % len(choices)]
+    chosen = choices[names[place % len(names)]]
     found["window"] = str(chosen)
     layer.contrast_limits = layers.limits(chosen)
     viewer.status = f"Window {chosen}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QThreadPool, QTimer
 from qtpy.QtWidgets import (
     QScrollArea,
     QVBoxLayout,
@@ -23,6 +24,7 @@ from napari_plugin.probing import speak, words_at
 from napari_plugin.showing import Showing
 from napari_plugin.window_mouse import Windowing
 
+_PATIENCE = 2000  # ms for threads to end with the window
 _TICK, _IDLE = 200, 400  # ms: looking after a running thread; quiet before slices nobody sees are repainted
 
 
@@ -53,7 +55,9 @@ class ColorPanel(QWidget):
         self._followed: Any = None
         self._closed = False
         self._build()
-        self._timer, self._idle = QTimer(self), QTimer(self)
+        self._timer, self._idle, self._soon = QTimer(self), QTimer(self), QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._update_now)
         self._timer.setInterval(_TICK)
         self._timer.timeout.connect(self._on_tick)
         self._idle.setSingleShot(True)
@@ -70,6 +74,7 @@ class ColorPanel(QWidget):
         viewer.mouse_move_callbacks.append(self._on_move)
         viewer.mouse_drag_callbacks.append(self._on_drag_line)
         viewer.mouse_drag_callbacks.append(self._on_drag_window)
+        self.destroyed.connect(partial(_end, self.scenes))
         self._on_selection()
 
     # One button
@@ -94,8 +99,9 @@ class ColorPanel(QWidget):
         self._closed = True
         self._timer.stop()
         self._idle.stop()
-        for scene in self.scenes.values():
-            scene.close()
+        self._soon.stop()
+        self.trust.close_down()
+        _end(self.scenes)
         for callbacks, ours in (
             (self.viewer.mouse_move_callbacks, [self._on_move]),
             (self.viewer.mouse_drag_callbacks, [self._on_drag_line, self._on_drag_window]),
@@ -215,7 +221,11 @@ class ColorPanel(QWidget):
         self.setMinimumWidth(300)
 
     def _update(self) -> None:
-        """Show what is true now."""
+        """Show what is true, soon: a progress bar repaints its window at once, in the middle of whatever goes on."""
+        if not self._closed and not self._soon.isActive():
+            self._soon.start()
+
+    def _update_now(self) -> None:
         coloring = None if self.scene is None else self.scene.coloring
         self.top.update_from(coloring, None if self.scene is None else self.scene.showing)
         session = None if coloring is None else coloring.session
@@ -237,5 +247,14 @@ class ColorPanel(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Close down when the viewer's window goes."""
         if event.type() == QEvent.Type.Hide and not event.spontaneous():
+            busy = any(scene.coloring.working for scene in self.scenes.values())
             self.close_down()
+            if busy:  # nobody is left to hear what a thread says; it ends at its next slice
+                QThreadPool.globalInstance().waitForDone(_PATIENCE)
         return bool(super().eventFilter(watched, event))
+
+
+def _end(scenes: dict[Any, _Scene], _: Any = None) -> None:
+    for scene in scenes.values():
+        scene.close()
+    scenes.clear()

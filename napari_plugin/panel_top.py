@@ -20,7 +20,7 @@ from medcolor.viewing.session import Step
 from napari_plugin.coloring import Coloring
 from napari_plugin.showing import MODES, Showing
 
-_CHECKED = "QPushButton:checked { background-color: palette(light); color: palette(text); font-weight: bold; }"
+_CHECKED = "QPushButton:checked { background-color: #6f6f6f; color: white; font-weight: bold; }"
 _BUSY = {Step.WAITING, Step.LOADING, Step.FITTING}
 _STOPPED = {Step.CANCELLED, Step.FAILED}
 _STEPS = 1000  # of the slider that moves the line

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from medcolor.viewing.canvas_legend import legend_picture
-from medcolor.viewing.session import Step
 from medcolor.viewing.wording import fidelity_words
 from napari_plugin import layers
 from napari_plugin.coloring import Coloring
 
 DISCLAIMER = "Designed colours. Research use, not for diagnosis. The gray image is the reference."
 _VEIL = ((0.75, 0.2, 1.0, 1.0), (0.75, 0.2, 1.0, 0.0))  # a hue that no palette has; sure is clear
+_AFTER = 120  # ms between a change and its legend
 _EVERY = 2.0  # s between legends while shares still grow
 _ROW, _LEAST, _MOST = 22, 120, 420  # pixels
 
@@ -29,6 +29,10 @@ class TrustBox(QWidget):
         self._coloring: Coloring | None = None
         self.legend_key: Any = None
         self._drawn, self._final = 0.0, False
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_AFTER)
+        self._soon.timeout.connect(self._draw)
         self.legend = QCheckBox("Legend on the canvas")
         self.confidence = QCheckBox("Confidence as a layer")
         self.probe, self.fidelity, self.notice = QLabel(), QLabel(), QLabel(DISCLAIMER)
@@ -47,6 +51,11 @@ class TrustBox(QWidget):
         self.confidence.toggled.connect(self._on_confidence)
         self.say("")
 
+    def close_down(self) -> None:
+        """Draw nothing any more."""
+        self._soon.stop()
+        self._coloring = None
+
     def say(self, words: str) -> None:
         """Show what is under the cursor."""
         self.probe.setText(words.replace(" · ", "\n") or "Move the cursor over the image to read values.")
@@ -56,7 +65,7 @@ class TrustBox(QWidget):
         self._coloring = coloring
         session = None if coloring is None else coloring.session
         self.confidence.setEnabled(session is not None)
-        if coloring is None or session is None or session.step in {Step.WAITING, Step.LOADING, Step.FITTING}:
+        if coloring is None or session is None or not session.done:
             self.fidelity.setText("")
             self._show_legend(False)
             return
@@ -65,22 +74,31 @@ class TrustBox(QWidget):
         else:
             self.fidelity.setText(fidelity_words(*coloring.fidelity, session.law))
         wanted = self.legend.isChecked() and coloring.layer.visible
-        if wanted:
-            self._draw(coloring)
-        self._show_legend(wanted)
+        if wanted and self._outdated(coloring) and not self._soon.isActive():
+            self._soon.start()
+        self._show_legend(wanted and self.legend_key is not None)
 
-    def _draw(self, coloring: Coloring) -> None:
-        """Draw the legend where colours, window or shares changed."""
+    def _outdated(self, coloring: Coloring) -> bool:
+        """Whether colours, window or shares changed since the legend was drawn."""
+        if self._key(coloring) != self.legend_key:
+            return True
+        return not self._final and (not coloring.working or time.monotonic() - self._drawn > _EVERY)
+
+    @staticmethod
+    def _key(coloring: Coloring) -> Any:
+        session = coloring.session
+        return None if session is None else (id(session), id(session.look), str(session.display))
+
+    def _draw(self) -> None:
+        """Draw the legend; after the picture, which must not wait for it."""
         from napari_plugin.legend_overlay import legend_of
 
-        session = coloring.session
-        assert session is not None
-        key = (id(session), id(session.look), str(session.display))
-        now = time.monotonic()
-        if key == self.legend_key and (now - self._drawn < _EVERY or (not coloring.working and self._final)):
+        coloring = self._coloring
+        session = None if coloring is None else coloring.session
+        if coloring is None or session is None or not session.done or not coloring.shown:
             return
         legend = session.legend()
-        self.legend_key, self._drawn, self._final = key, now, not coloring.working
+        self.legend_key, self._drawn, self._final = self._key(coloring), time.monotonic(), not coloring.working
         room = int(0.8 * self._viewer.canvas.size[0])
         height = max(min((len(legend.rows) + 3) * _ROW, _MOST, room), _LEAST)
         title = f"{coloring.scan.modality}, {session.display}"
@@ -88,6 +106,7 @@ class TrustBox(QWidget):
         if unit not in {"", "arbitrary", "gray level"}:
             title += f" {unit}"
         legend_of(self._viewer).show(legend_picture(legend, height=height, title=title, ramps=session.ramps()))
+        self.update_from(coloring)
 
     def _show_legend(self, shown: bool) -> None:
         from napari_plugin.legend_overlay import NAME

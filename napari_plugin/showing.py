@@ -169,7 +169,8 @@ class Showing:
         _known[coloring.layer] = self
         self._bind(coloring.layer)
         self._bind(coloring.gray)
-        self.show(self.mode)
+        if self.mode != "colour":
+            self.show(self.mode)
 
     def _bind(self, layer: Any) -> None:
         layer.bind_key(KEY, self._on_key, overwrite=True)

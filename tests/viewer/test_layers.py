@@ -19,10 +19,10 @@ from medcolor.voi import Window
 from medcolor.windowing import default_display
 
 pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
-from napari.components import ViewerModel  # noqa: E402
+from napari.components import ViewerModel
 
-from napari_plugin import layers, reader, samples, writer  # noqa: E402
-from napari_plugin.canvas import attach  # noqa: E402
+from napari_plugin import layers, reader, samples, writer
+from napari_plugin.canvas import attach
 
 
 def shown(scan: Scan, model: ViewerModel | None = None):  # type: ignore[no-untyped-def]

@@ -55,9 +55,9 @@ def test_there_is_a_sample_of_every_modality_and_of_every_image_of_the_demo(cont
 
 def test_every_surface_of_the_reading_room_is_neutral_gray(contributions) -> None:  # type: ignore[no-untyped-def]
     (theme,) = contributions.themes
-    for name, color in theme.colors.model_dump().items():
+    for name in type(theme.colors).model_fields:
         if name not in {"warning", "error"}:  # those are meant to stand out
-            red, green, blue = theme.colors.__getattribute__(name).as_rgb_tuple()
+            red, green, blue = getattr(theme.colors, name).as_rgb_tuple()
             assert red == green == blue, name
     assert theme.colors.canvas.as_rgb_tuple()[0] < 64, "a bright surround in a dark room"
 
@@ -81,7 +81,7 @@ def test_the_default_install_brings_no_window_and_the_extra_no_gpl_binding() -> 
     default = {r.name.lower().replace("_", "-") for r in requirements if r.marker is None}
     extra = {
         r.name.lower().replace("_", "-"): r for r in requirements if r.marker and r.marker.evaluate({"extra": "napari"})
-    }  # noqa: E501
+    }
     assert not default & windows
     assert {"napari", "pyside6-essentials"} <= set(extra)
     assert not {"pyqt5", "pyqt6"} & set(extra)
