@@ -32,6 +32,7 @@ from medcolor.training.degradations import (
     MetalStreaks,
     Motion,
     Resolution,
+    ToneCurve,
 )
 from medcolor.training.views import FieldOfView, Rotation
 from medcolor.voi import Window
@@ -43,6 +44,10 @@ _SPECKLE = (0.10, 0.25, 0.50)
 _GAMMA = (0.8, 0.6, 0.5)
 _BLUR = (0.7, 1.5, 2.5)
 _SHADING = (0.10, 0.25, 0.50)
+
+
+_CURVES = {"MR": 0.8, "US": 0.4, "NM": 0.3, "MG": 0.3}
+"""Chance of another tone curve where gray has no unit. Thirty MR volumes without it taught thirty curves by heart."""
 
 
 def window_of(scan: Scan) -> Bounds:
@@ -164,6 +169,8 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
         steps.append((Motion, 0.15, None))
     if family in {"MR", "US"}:
         steps.append((BiasField, 0.5, None))
+    if family in _CURVES:
+        steps.append((ToneCurve, _CURVES[family], None))
     steps += [(NOISE[family], 0.6, None), (Gamma, 0.4, None), (LostUnits, 0.35 if family == "CT" else 0.2, None)]
     some = Compose([kind(levels, prob=strength * chance) for kind, chance, levels in steps])
     return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])

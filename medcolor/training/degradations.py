@@ -169,6 +169,24 @@ class Gamma(Degradation):
         return np.where((gray > 0) & (gray < 1), low + width * np.clip(gray, 0, 1) ** np.float32(math.exp(level)), x)
 
 
+class ToneCurve(Degradation):
+    """Any rising curve of the gray inside the window, as another sequence or another maker has it.
+
+    The level is the spread of the logarithms of the slopes of its four pieces. Beyond the window values move along.
+    """
+
+    training = (0.0, 0.9)
+    pointwise = True
+
+    def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
+        low, width = window[0], window[1] - window[0]
+        rises = np.exp(level * chance.standard_normal(4))
+        heights = np.concatenate([[0.0], np.cumsum(rises) / rises.sum()])
+        gray = (x - np.float32(low)) / np.float32(width)
+        bent = np.interp(gray, np.linspace(0, 1, 5), heights).astype(np.float32)
+        return np.float32(low) + np.float32(width) * (bent + gray - np.clip(gray, 0, 1))
+
+
 class Blur(Degradation):
     """Gaussian blur in the plane; the level is sigma in pixels."""
 

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 WINDOW = (0.0, 100.0)
 KINDS = (
     d.GaussianNoise, d.RicianNoise, d.PoissonNoise, d.Speckle, d.Gamma, d.Blur, d.BiasField, d.Resolution, d.Motion,
-    d.MetalStreaks, Rotation, FieldOfView,
+    d.MetalStreaks, d.ToneCurve, Rotation, FieldOfView,
 )  # fmt: skip
 STILL = [kind for kind in (*KINDS, d.LostUnits) if kind not in {Rotation, FieldOfView}]
 
@@ -336,3 +336,12 @@ def test_values_that_stand_for_the_volume_change_with_the_image_and_not_with_its
         assert torch.equal(same(dict(sample))["reference"], sample["reference"]), same
     lost = d.LostUnits(0.2)(sample | {"reference": sample["image"][0]})
     assert torch.equal(lost["reference"], lost["image"][0]), "by the same window"
+
+
+@given(seed=st.integers(0, 2**31), level=st.floats(0.01, 2.0))
+def test_a_tone_curve_keeps_the_order_of_values_and_the_ends_of_the_window(seed, level):
+    x = torch.linspace(-50, 250, 301)[None, None]
+    bent = d.ToneCurve().apply(x, level, window=(0.0, 200.0), chance=np.random.RandomState(seed))
+    assert (bent.diff() >= -1e-3).all()
+    torch.testing.assert_close(bent[0, 0, [50, 250]], torch.tensor([0.0, 200.0]), atol=1e-2, rtol=0)
+    torch.testing.assert_close(bent[0, 0, [0, 300]], torch.tensor([-50.0, 250.0]), atol=1e-2, rtol=0)
