@@ -86,8 +86,8 @@ def facts_of(card: BundleCard) -> BundleFacts:
         data = str(card.metadata.get("data_source", ""))
     speed = ours.get("speed")
     times = speed.get("times_eccv16") if isinstance(speed, Mapping) else None
-    known = isinstance(times, int | float) and not isinstance(times, bool)
-    return BundleFacts((card.folder / WEIGHTS).stat().st_size, data, float(times) if known else None)
+    ratio = float(times) if isinstance(times, int | float) and not isinstance(times, bool) else None
+    return BundleFacts((card.folder / WEIGHTS).stat().st_size, data, ratio)
 
 
 def is_complete(folder: Path) -> bool:
