@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +12,26 @@ import pytest
 
 pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
 
+_LIBRARIES = ("libEGL.so.1", "libGL.so.1", "libxcb-icccm.so.4", "libxcb-keysyms.so.1", "libxcb-cursor.so.0",
+              "libxkbcommon-x11.so.0")  # fmt: skip
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
 
 @pytest.fixture
 def viewer(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A viewer on the screen, as a user has it; its pixels are drawn by Mesa under Xvfb."""
-    if not os.environ.get("DISPLAY") and os.name == "posix" and os.uname().sysname == "Linux":
-        pytest.skip("no display: run this test with xvfb-run")
+    if sys.platform == "linux":
+        if not os.environ.get("DISPLAY"):
+            pytest.skip("no display: run this test with xvfb-run")
+        if missing := [name for name in _LIBRARIES if not _loads(name)]:  # Qt would abort the whole process
+            pytest.skip(f"Qt needs {', '.join(missing)}: install what .ci/setup names")
     make: Callable[..., Any] = request.getfixturevalue("make_napari_viewer")
     from npe2 import PluginManager
 
