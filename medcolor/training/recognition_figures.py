@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from medcolor.errors import MedcolorWarning
 from medcolor.geometry import Geometry, Space
@@ -21,6 +21,7 @@ from medcolor.recognition import Judge, Recognition, recognize
 from medcolor.scan import GRAY_LEVEL, MODALITIES, Scan, from_slices
 from medcolor.training.conditions import Condition, evaluation_table
 from medcolor.training.looks import cases_of
+from medcolor.training.metrics import auroc
 from medcolor.training.packs import packs_folder
 from medcolor.training.pictures import TEST_DRAWN, TEST_PHOTOS, crops, drawn, photo
 from medcolor.training.statistics import Interval
@@ -114,15 +115,6 @@ class Figures:
 
 def _rounded(row: Mapping[str, float]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in row.items()}
-
-
-def auroc(known: ArrayLike, foreign: ArrayLike) -> float:
-    """Return the chance that something foreign has a higher score than something known; ties count half."""
-    low, high = np.sort(np.asarray(known, np.float64)), np.asarray(foreign, np.float64)
-    if not low.size or not high.size:
-        return float("nan")
-    below, not_above = (np.searchsorted(low, high, side=side) for side in ("left", "right"))
-    return float((below + not_above).mean() / (2 * low.size))
 
 
 def alone(scan: Scan, k: int) -> Scan:
@@ -310,6 +302,6 @@ def _shares(seen: Sequence[str]) -> dict[str, float]:
 
 
 __all__ = [
-    "Example", "Figures", "alone", "auroc", "calm_chances", "foreign_examples", "known_examples", "measure",
+    "Example", "Figures", "alone", "calm_chances", "foreign_examples", "known_examples", "measure",
     "picture_scan",
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import mannwhitneyu
 
 from medcolor import phantom
 from medcolor.errors import OutputExistsError, TrainingError
@@ -19,8 +18,9 @@ from medcolor.resources import config_dir
 from medcolor.scan import MODALITIES, to_slices
 from medcolor.training import drawn_scans, looks, pictures, recognition
 from medcolor.training.looks import OTHER, STORED, Look
+from medcolor.training.metrics import auroc
 from medcolor.training.recognition_card import card
-from medcolor.training.recognition_figures import Figures, alone, auroc, foreign_examples, measure, picture_scan
+from medcolor.training.recognition_figures import Figures, alone, foreign_examples, measure, picture_scan
 from medcolor.training.variation import Varied
 
 pytest.importorskip("skimage", reason="pictures that are no scan come from scikit-image (extra: test)")
@@ -115,16 +115,6 @@ def test_training_is_seeded_and_what_it_writes_can_be_used(tmp_path: Path) -> No
     assert recognize(scan, by=judge) == expected
     with pytest.raises(OutputExistsError):
         recognition.write(tmp_path, one, {"thresholds": thresholds}, "# card")
-
-
-def test_auroc_is_that_of_mann_and_whitney() -> None:
-    rng = np.random.default_rng(0)
-    known, foreign = rng.integers(0, 9, 40) / 9, rng.integers(3, 12, 70) / 9
-    statistic = mannwhitneyu(foreign, known).statistic
-    assert auroc(known, foreign) == pytest.approx(statistic / (40 * 70))
-    assert auroc([0.0, 0.1], [0.2, 1.0]) == 1
-    assert auroc([0.5], [0.5]) == 0.5
-    assert np.isnan(auroc([], [1.0]))
 
 
 def test_foreign_examples_of_the_test_are_found_foreign() -> None:
