@@ -75,7 +75,7 @@ class LiveColors:
     @property
     def display(self) -> Display:
         """The window in use."""
-        return self._painted.volume.display
+        return self._painted.display
 
     @property
     def done(self) -> int:

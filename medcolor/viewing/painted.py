@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from medcolor.color import law_table
 from medcolor.colorizers.evidence import Index
 from medcolor.scan import Scan, to_slices
-from medcolor.voi import Display
-from medcolor.windowing import grayscale, look_up
+from medcolor.windowing import look_up
 
 _ALPHA = np.uint32(0xFF000000)
 _GRAYS = np.arange(256, dtype="<u4") * np.uint32(0x010101)
@@ -21,6 +20,24 @@ def packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return parts[..., 0] | parts[..., 1] << np.uint32(8) | parts[..., 2] << np.uint32(16)
 
 
+def gray_pixels(gray: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return gray without colour, packed."""
+    return look_up(_GRAYS, gray, np.empty(gray.shape, "<u4"))
+
+
+def index_pixels(gray: NDArray[np.uint8], index: Index) -> NDArray[np.uint32]:
+    """Return the colours of pixels whose place in the table of (a*, b*) is known, packed."""
+    place = index.astype(np.intp)
+    place *= 256
+    place += gray
+    return law_table().reshape(-1).take(place, mode="clip")
+
+
+def table_pixels(gray: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return the colours of a table (256, 3), packed."""
+    return look_up(packed(table), gray, np.empty(gray.shape, "<u4"))
+
+
 class PaintedVolume:
     """RGBA, display gray and confidence of a scan.
 
@@ -30,7 +47,6 @@ class PaintedVolume:
     Parameters
     ----------
     scan : Scan
-    display : Display
 
     Attributes
     ----------
@@ -43,7 +59,7 @@ class PaintedVolume:
         0 where nothing was coloured yet.
     """
 
-    def __init__(self, scan: Scan, display: Display) -> None:
+    def __init__(self, scan: Scan) -> None:
         ni, nj, nk = scan.shape
         self._scan = scan
         self._pixels = np.zeros((nk, nj, ni), "<u4")
@@ -53,38 +69,20 @@ class PaintedVolume:
         self._colored = None if scan.colored is None else to_slices(scan.colored)
         self._source = None if scan.rgb is None else to_slices(scan.rgb)
         self._begun = np.zeros(nk, np.bool_)
-        self._display, self._gray_of = display, grayscale(scan, display)
 
-    @property
-    def display(self) -> Display:
-        """The window that slices are painted with from now on."""
-        return self._display
-
-    @display.setter
-    def display(self, display: Display) -> None:
-        self._display, self._gray_of = display, grayscale(self._scan, display)
-
-    def paint_gray(self, k: int) -> None:
-        """Paint a slice that has no colour yet."""
-        gray = self._gray_of(slice(k, k + 1))[0]
-        self._put(k, gray, look_up(_GRAYS, gray, np.empty(gray.shape, "<u4")), None)
-
-    def paint_index(self, k: int, index: Index, outside: NDArray[np.bool_] | None = None) -> None:
-        """Paint a slice whose place in the table of (a*, b*) is known; transparent ``outside`` from now on."""
-        gray = self._gray_of(slice(k, k + 1))[0]
-        place = index.astype(np.intp)
-        place *= 256
-        place += gray
-        self._put(k, gray, law_table().reshape(-1).take(place, mode="clip"), outside)
-
-    def paint_table(self, k: int, table: NDArray[np.uint8]) -> None:
-        """Paint a slice by a colour table, (256, 3)."""
-        gray = self._gray_of(slice(k, k + 1))[0]
-        self._put(k, gray, look_up(packed(table), gray, np.empty(gray.shape, "<u4")), None)
-
-    def _put(
-        self, k: int, gray: NDArray[np.uint8], pixels: NDArray[np.uint32], outside: NDArray[np.bool_] | None
+    def put(
+        self, k: int, gray: NDArray[np.uint8], pixels: NDArray[np.uint32], outside: NDArray[np.bool_] | None = None
     ) -> None:
+        """Show a slice; transparent ``outside`` from now on.
+
+        Parameters
+        ----------
+        k : int
+        gray : ndarray of uint8, (nj, ni)
+        pixels : ndarray of uint32, (nj, ni)
+            :func:`packed` colours of that gray; changed.
+        outside : ndarray of bool, (nj, ni), optional
+        """
         if self._begun[k]:
             pixels |= self._pixels[k] & _ALPHA
         else:
@@ -101,4 +99,4 @@ class PaintedVolume:
         self._begun[k] = True
 
 
-__all__ = ["PaintedVolume", "packed"]
+__all__ = ["PaintedVolume", "gray_pixels", "index_pixels", "packed", "table_pixels"]

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.colorizers.evidence import Evidence, Index, Look
 from medcolor.scan import Scan
-from medcolor.viewing.painted import PaintedVolume
+from medcolor.viewing.painted import PaintedVolume, gray_pixels, index_pixels, table_pixels
 from medcolor.voi import Display
+from medcolor.windowing import grayscale
 
-_INDICES = 3  # slices at hand, unpacked
+_AT_HAND = 3  # slices kept unpacked, with their places in the table
 _OUTSIDE = {"outside", "air"}  # first classes that are no part of the body
 
 
+@dataclass(slots=True, eq=False)
+class Painting:
+    """One slice being painted, in any thread, beside the volume; :meth:`Repainter.hang` shows it."""
+
+    k: int
+    version: tuple[int, int]
+    look: Look | None
+    evidence: Evidence | None
+    gray_of: Callable[[slice], NDArray[np.uint8]]
+    bound: bool
+    index: Index | None = None
+    gray: NDArray[np.uint8] = field(init=False)
+    pixels: NDArray[np.uint32] = field(init=False)
+    outside: NDArray[np.bool_] | None = field(default=None, init=False)
+
+    def paint(self) -> Painting:
+        """Compute the pixels."""
+        self.gray = self.gray_of(slice(self.k, self.k + 1))[0]
+        if self.look is None:
+            self.pixels = gray_pixels(self.gray)
+        elif self.look.table is not None:
+            self.pixels = table_pixels(self.gray, self.look.table)
+        elif self.evidence is not None:
+            index = self.evidence.index(self.look) if self.index is None else self.index
+            self.pixels = index_pixels(self.gray, index)
+            self.outside = self.evidence.outside() if self.bound else None
+        return self
+
+
 class Repainter:
-    """Slices of one scan in the look of now; not for several threads at once.
+    """Slices of one scan in the look of now. Call it under a lock; only :meth:`Painting.paint` needs none.
 
     Parameters
     ----------
@@ -27,6 +60,7 @@ class Repainter:
     volume : PaintedVolume
     look : Look or None
         None until a colorizer is at work.
+    display : Display
     kept : list of Evidence or None
     totals : dict
         Slice -> probabilities summed over it, (K,).
@@ -38,24 +72,27 @@ class Repainter:
 
     def __init__(self, scan: Scan, display: Display) -> None:
         nk = scan.shape[2]
-        self.volume = PaintedVolume(scan, display)
+        self.volume = PaintedVolume(scan)
         self.look: Look | None = None
+        self.display = display
         self.kept: list[Evidence | None] = [None] * nk
         self.totals: dict[int, NDArray[np.float64]] = {}
         self.shown: list[tuple[Look | None, Display]] = [(None, display)] * nk
         self.exact = np.zeros(nk, np.bool_)
+        self._scan, self._gray_of = scan, grayscale(scan, display)
         self._version, self._gray_version = 0, 0
         self._colored = np.full(nk, -1)  # the version each slice was painted in
         self._grayed = np.full(nk, -1)
+        self._bound = np.zeros(nk, np.bool_)  # whether a slice's alpha is that of the colorizer
         self._rated: list[str | None] = [None] * nk  # hash of the palette that each slice's confidence is for
-        self._indices: dict[int, tuple[Evidence, Evidence, Look, Index]] = {}
+        self._at_hand: dict[int, tuple[Evidence, Evidence, Look, Index]] = {}
 
     def change(self, *, look: Look | None = None, display: Display | None = None) -> None:
         """Change what slices are painted with from now on."""
         if look is not None:
             self.look = look
         if display is not None:
-            self.volume.display = display
+            self.display, self._gray_of = display, grayscale(self._scan, display)
             self._gray_version += 1
         self._version += 1
 
@@ -85,24 +122,56 @@ class Repainter:
         """Memory of what is kept."""
         return sum(evidence.nbytes for evidence in self.kept if evidence is not None)
 
-    def learn(self, k: int, evidence: Evidence | None) -> None:
-        """Take what a colorizer says of a slice, and paint it; None: a table."""
-        if self.look is None:
-            raise RuntimeError("No look was chosen.")
-        if evidence is None:
-            self.refresh(k)
-            return
-        first = self.kept[k] is None
-        if first:
-            self.kept[k] = evidence
-        names = () if self.look.palette is None else self.look.palette.names
-        outside = evidence.outside() if first and names and names[0] in _OUTSIDE else None
-        self._paint(k, evidence, self.look, outside)
+    def knows(self, k: int) -> bool:
+        """Whether a slice can be coloured without asking the colorizer."""
+        return self.kept[k] is not None or (self.look is not None and self.look.table is not None)
+
+    def begin(self, k: int, evidence: Evidence | None = None) -> Painting | None:
+        """Begin to paint a slice as far as it is known; None where it shows that already.
+
+        ``evidence`` is what a colorizer has just said of it.
+        """
+        if evidence is None and self._colored[k] == self._version:
+            return None
+        version, evidence = (self._version, self._gray_version), evidence or self.kept[k]
+        if self.look is not None and (evidence is not None or self.look.table is not None):
+            names = () if self.look.palette is None else self.look.palette.names
+            bound = bool(names) and names[0] in _OUTSIDE and not self._bound[k]
+            return Painting(k, version, self.look, evidence, self._gray_of, bound)
+        if self._grayed[k] == self._gray_version:
+            return None
+        return Painting(k, version, None, None, self._gray_of, False)
+
+    def hang(self, painting: Painting) -> bool:
+        """Show what was painted; False where somebody changed the look meanwhile."""
+        k = painting.k
+        if painting.version != (self._version, self._gray_version):
+            return False
+        self.volume.put(k, painting.gray, painting.pixels, painting.outside)
+        self.shown[k] = painting.look, self.display
+        if painting.look is None:
+            self._grayed[k] = self._gray_version
+            return True
+        self._colored[k] = self._version
+        self._bound[k] |= painting.outside is not None
+        self.exact[k] = painting.evidence is None or painting.evidence.exact
+        if self.kept[k] is None:
+            self.kept[k] = painting.evidence
+        return True
+
+    def refresh(self, k: int) -> bool:
+        """Paint a slice that somebody looks at, as far as it is known; return whether its pixels changed."""
+        painting = self.begin(k)
+        if painting is None:
+            return False
+        if painting.evidence is not None and painting.look is not None:
+            painting.index = self._index_at_hand(k, painting.evidence, painting.look)
+        return self.hang(painting.paint())
 
     def settle(self, k: int) -> None:
         """Do what can wait until a slice is seen: confidence, sums, and the compact form of what is known.
 
-        Safe while others paint: each is one assignment.
+        Safe without a lock while others paint: each is one assignment.
         """
         evidence, look = self.kept[k], self.look
         if evidence is not None and look is not None and self._rated[k] != look.sha256:
@@ -110,63 +179,20 @@ class Repainter:
             self._rated[k] = look.sha256
         if evidence is not None and k not in self.totals:
             totals, compact = evidence.totals(), evidence.compact()
-            if self.kept[k] is evidence:  # nobody amended it meanwhile
-                self.totals[k], self.kept[k] = totals, compact
+            self.totals[k], self.kept[k] = totals, compact
 
-    def amend(self, k: int, evidence: Evidence) -> None:
-        """Replace what is known of a slice by what somebody says of it, and paint it; alpha stays."""
-        self.kept[k] = evidence
-        self.totals.pop(k, None)
-        self._rated[k], self._colored[k] = None, self._version - 1
-        self.refresh(k, remember=True)
-        self.settle(k)
-
-    def refresh(self, k: int, *, remember: bool = False) -> bool:
-        """Paint a slice as far as it is known; return whether its pixels changed.
-
-        ``remember`` is for the slice somebody looks at.
-        """
-        if self._colored[k] == self._version:
-            return False
-        look, evidence = self.look, self.kept[k]
-        if look is not None and look.table is not None:
-            self.volume.paint_table(k, look.table)
-            self.exact[k] = True
-            self._painted(k, look)
-        elif look is not None and evidence is not None:
-            self._paint(k, evidence, look, None, remember=remember)
-        elif self._grayed[k] == self._gray_version:
-            return False
-        else:
-            self.volume.paint_gray(k)
-            self._grayed[k] = self._gray_version
-            self.shown[k] = None, self.volume.display
-        return True
-
-    def _paint(
-        self, k: int, evidence: Evidence, look: Look, outside: NDArray[np.bool_] | None, *, remember: bool = False
-    ) -> None:
-        index = self._at_hand(k, evidence, look) if remember else evidence.index(look)
-        self.volume.paint_index(k, index, outside)
-        self.exact[k] = evidence.exact
-        self._painted(k, look)
-
-    def _at_hand(self, k: int, evidence: Evidence, look: Look) -> Index:
+    def _index_at_hand(self, k: int, evidence: Evidence, look: Look) -> Index:
         """Return the nodes of a slice somebody looks at: dragging a window or a slider unpacks nothing twice."""
-        found = self._indices.pop(k, None)
+        found = self._at_hand.pop(k, None)
         if found is None or found[0] is not evidence:
-            while len(self._indices) >= _INDICES:
-                del self._indices[next(iter(self._indices))]
+            while len(self._at_hand) >= _AT_HAND:
+                del self._at_hand[next(iter(self._at_hand))]
             shown = evidence.unpacked()
             found = evidence, shown, look, shown.index(look)
         elif found[2] is not look:
             found = evidence, found[1], look, found[1].index(look)
-        self._indices[k] = found
+        self._at_hand[k] = found
         return found[3]
 
-    def _painted(self, k: int, look: Look) -> None:
-        self._colored[k] = self._version
-        self.shown[k] = look, self.volume.display
 
-
-__all__ = ["Repainter"]
+__all__ = ["Painting", "Repainter"]

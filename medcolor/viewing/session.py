@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medcolor.color import law_table
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer, Progress, load_colorizer
+from medcolor.colorizers.evidence import Evidence
 from medcolor.colorizers.slicewise import Settings, Style, checked_settings, slicewise
 from medcolor.errors import SettingError
 from medcolor.scan import Scan, from_slices
@@ -27,6 +28,8 @@ from medcolor.viewing.probing import Probe
 from medcolor.vision import Deficiency
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
+
+_AT_ONCE = 1 << 20  # pixels of a slice that are repainted in the thread of whoever asks
 
 
 class ColoringSession(LiveColors):
@@ -131,10 +134,10 @@ class ColoringSession(LiveColors):
         self._painted.settle(k)
 
     def look_at(self, k: int) -> bool:
-        """Say which slice is visible; return whether it was repainted at once (what is known sufficed)."""
+        """Say which slice is visible; return whether its pixels changed at once, as far as they are known."""
         with self._lock:
             self._visible = self._inside(k)
-            return self._painted.refresh(self._visible, remember=True)
+            return self._at_once()
 
     def cancel(self) -> None:
         """End :meth:`work` or :meth:`result` soon; what is coloured stays."""
@@ -160,10 +163,11 @@ class ColoringSession(LiveColors):
         cvd: str | None = "unchanged",
         window: Display | str | None = None,
         fade: float | None = None,
-    ) -> None:
+    ) -> bool:
         """Change what is given, and repaint the visible slice at once; :meth:`work` repaints the others.
 
-        ``cvd=None`` is normal vision; leaving it out changes nothing.
+        ``cvd=None`` is normal vision; leaving it out changes nothing. Return whether the visible slice was repainted:
+        of more than a million pixels it is left to :meth:`work`, so that a window's thread never waits.
 
         Raises
         ------
@@ -180,7 +184,7 @@ class ColoringSession(LiveColors):
             self._settings = settings
             if look is not None or display is not None:
                 self._painted.change(look=look, display=display)
-            self._painted.refresh(self._visible, remember=True)
+            return self._at_once()
 
     def result(self, *, progress: Progress | None = None) -> ColorScan:
         """Return the coloured scan, the same bytes as the colorizer called on the scan.
@@ -221,6 +225,10 @@ class ColoringSession(LiveColors):
 
     # Inside
 
+    def _at_once(self) -> bool:
+        ni, nj, _ = self.scan.shape
+        return ni * nj <= _AT_ONCE and self._painted.refresh(self._visible)
+
     def _unwanted(self) -> bool:
         return self._stop.is_set() or self._closed
 
@@ -238,33 +246,49 @@ class ColoringSession(LiveColors):
         self.step = Step.LOADING
         wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
         self._check()
+        warm_up()
+        self._check()
         self.step = Step.FITTING
         with interruptible(self._unwanted):
             slices = slicewise(wanted, self.scan)
-        with self._lock:
-            cvd = slices.own.cvd if self._settings.cvd is None else self._settings.cvd
-            settings = replace(self._settings.over(slices.own), cvd=cvd)
-            self._painted.change(look=slices.look(settings))
-            self._slices, self._settings = slices, settings
+        while self._slices is None:
+            chosen = self._settings
+            cvd = slices.own.cvd if chosen.cvd is None else chosen.cvd
+            settings = replace(chosen.over(slices.own), cvd=cvd)
+            look = slices.look(settings)
+            with self._lock:
+                if chosen is self._settings:  # nobody changed their mind meanwhile
+                    self._painted.change(look=look)
+                    self._slices, self._settings = slices, settings
 
     def _next(self, among: NDArray[np.intp]) -> int | None:
         self._check()
         return int(among[np.argmin(np.abs(among - self._visible))]) if among.size else None
 
     def _color(self, k: int) -> None:
-        with self._lock:
-            look = self._painted.look
-            if self._painted.kept[k] is not None or (look is not None and look.table is not None):
-                self._painted.refresh(k)
-                return
-        self._ask(k)
+        if self._painted.knows(k):
+            self._paint(k)
+        else:
+            self._ask(k)
 
     def _ask(self, k: int) -> None:
         require_room()
         with self._asking:
             evidence = self._ready().evidence(k, check=self._check)
-        with self._lock:
-            self._painted.learn(k, evidence)
+        self._paint(k, evidence)
+
+    def _paint(self, k: int, evidence: Evidence | None = None) -> None:
+        """Paint beside the volume, so that nobody waits, and again where the look was changed meanwhile."""
+        while True:
+            with self._lock:
+                painting = self._painted.begin(k, evidence)
+            if painting is None:
+                return
+            painting.paint()
+            with self._lock:
+                if self._painted.hang(painting):
+                    return
+            self._check()
 
     def _afterwards(self, k: int) -> None:
         """Do what can wait until a slice is seen: keep it compactly, and show the gray of all others."""
@@ -272,8 +296,7 @@ class ColoringSession(LiveColors):
         if self.look.table is not None:
             return
         while (unseen := self._next(self._painted.unseen)) is not None:
-            with self._lock:
-                self._painted.refresh(unseen)
+            self._paint(unseen)
 
     def _look_ahead(self) -> None:
         """Find the palettes for eyes that see otherwise, so that choosing one repaints at once."""
