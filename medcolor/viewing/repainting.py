@@ -68,6 +68,8 @@ class Repainter:
         What each slice was painted with; no look: gray.
     exact : ndarray of bool
         Whether a slice has the very bytes of the colorizer.
+    amended : ndarray of bool
+        Whether somebody else had the last word on a slice.
     """
 
     def __init__(self, scan: Scan, display: Display) -> None:
@@ -78,7 +80,7 @@ class Repainter:
         self.kept: list[Evidence | None] = [None] * nk
         self.totals: dict[int, NDArray[np.float64]] = {}
         self.shown: list[tuple[Look | None, Display]] = [(None, display)] * nk
-        self.exact = np.zeros(nk, np.bool_)
+        self.exact, self.amended = np.zeros(nk, np.bool_), np.zeros(nk, np.bool_)
         self._scan, self._gray_of = scan, grayscale(scan, display)
         self._version, self._gray_version = 0, 0
         self._colored = np.full(nk, -1)  # the version each slice was painted in
@@ -179,7 +181,17 @@ class Repainter:
             self._rated[k] = look.sha256
         if evidence is not None and k not in self.totals:
             totals, compact = evidence.totals(), evidence.compact()
-            self.totals[k], self.kept[k] = totals, compact
+            if self.kept[k] is evidence:  # nobody amended it meanwhile
+                self.totals[k], self.kept[k] = totals, compact
+
+    def amend(self, k: int, evidence: Evidence) -> None:
+        """Replace what is known of a slice by what somebody says of it, and paint it; alpha stays."""
+        self.kept[k] = evidence
+        self.amended[k] = True
+        self.totals.pop(k, None)
+        self._rated[k], self._colored[k] = None, self._version - 1
+        self.refresh(k)
+        self.settle(k)
 
     def _index_at_hand(self, k: int, evidence: Evidence, look: Look) -> Index:
         """Return the nodes of a slice somebody looks at: dragging a window or a slider unpacks nothing twice."""

@@ -211,7 +211,7 @@ class ColoringSession(LiveColors):
             rgb = np.empty((nk, nj, ni, 3), np.uint8)
             for k in range(nk):
                 self._check()
-                if not self._painted.exact[k]:
+                if not self._painted.exact[k] and not (self._painted.amended[k] and self.amendments):
                     self._ask(k)
                 rgb[k] = self._painted.volume.rgba[k, ..., :3]
                 if progress is not None:
