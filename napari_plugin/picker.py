@@ -63,7 +63,7 @@ class SeriesPicker(QDialog):
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._look)
         self._timer.start(60)
-        self.finished.connect(lambda _: self._stop())
+        self.finished.connect(lambda _: self.stop())
 
     def chosen(self) -> list[Any]:
         """Return the chosen rows, in the order of the table."""
@@ -104,7 +104,8 @@ class SeriesPicker(QDialog):
             if picture is not None:
                 self.table.item(n, 0).setIcon(_icon(picture))
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the child that makes pictures."""
         self._timer.stop()
         self._job.cancel()
 
@@ -122,6 +123,7 @@ def pick_series(path: str, rows: list[Any], *, parent: QWidget | None = None) ->
             raise Cancelled
         return dialog.chosen()
     finally:
+        dialog.stop()
         dialog.deleteLater()
 
 
