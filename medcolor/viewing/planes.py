@@ -73,11 +73,9 @@ class Pane:
         plane: NDArray[np.uint8] = np.moveaxis(layer, self.axis, 0)[number]
         return plane[:: -1 if self.turned[0] else 1, :: -1 if self.turned[1] else 1].copy()
 
-    def opaque(self, layer: NDArray[np.uint8], position: Position) -> NDArray[np.uint8]:
-        """Return the plane of an RGBA layer with alpha 255: gray where nothing is coloured."""
-        plane = self.picture(layer, position)
-        plane[..., 3] = 255
-        return plane
+    def colors(self, layer: NDArray[np.uint8], position: Position) -> NDArray[np.uint8]:
+        """Return the plane of an RGB or RGBA layer as RGB: gray where nothing is coloured."""
+        return np.ascontiguousarray(self.picture(layer, position)[..., :3])
 
     def to_pixel(self, position: Position) -> tuple[int, int]:
         """Return the row and column of a position."""

@@ -162,7 +162,7 @@ def film(
     frames = []
     for done, number in enumerate(numbers, 1):
         position = tuple(number if n == pane.axis else 0 for n in range(3))
-        picture = _proportioned(pane, pane.opaque(layer, (position[0], position[1], position[2])), longest_side)
+        picture = _proportioned(pane, pane.colors(layer, (position[0], position[1], position[2])), longest_side)
         picture = _captioned(picture, f"{pane.title} {number + 1} of {count}. {NOT_FOR_DIAGNOSIS}")
         frames.append(picture if beside is None else with_legend(picture, beside))
         if progress is not None:

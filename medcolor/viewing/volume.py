@@ -118,6 +118,51 @@ def require_volume(scan: Scan) -> None:
         raise GeometryError("This image has no depth: it is one picture, or its slices are moments or views.")
 
 
+_FROM = {  # toward which LPS direction one looks, and which is up on the screen
+    "front": ((0, 1, 0), (0, 0, 1)),
+    "left": ((-1, 0, 0), (0, 0, 1)),
+    "right": ((1, 0, 0), (0, 0, 1)),
+    "back": ((0, -1, 0), (0, 0, 1)),
+    "head": ((0, 0, -1), (0, -1, 0)),
+    "feet": ((0, 0, 1), (0, -1, 0)),
+}
+VIEWS = tuple(_FROM)
+"""Where one may look from."""
+
+Direction = tuple[float, float, float]
+
+
+def view(scan: Scan, where: str) -> tuple[Direction, Direction]:
+    """Return the directions of looking and of up, along a layer's axes.
+
+    Parameters
+    ----------
+    scan : Scan
+    where : str
+        One of :data:`VIEWS`: the side of the patient one looks from.
+    """
+    axes = _layer_axes(scan)
+    toward, up = (axes @ np.array(vector, float) for vector in _FROM[where])
+    return (float(toward[0]), float(toward[1]), float(toward[2])), (float(up[0]), float(up[1]), float(up[2]))
+
+
+def depth_grows(scan: Scan) -> str:
+    """Return where the first layer axis must grow on a screen with the others down and right: "away" or "towards".
+
+    The other one would show a mirrored patient.
+    """
+    first, second, third = _layer_axes(scan)
+    return "away" if float(np.cross(third, second) @ first) > 0 else "towards"
+
+
+def _layer_axes(scan: Scan) -> NDArray[np.float64]:
+    """Return the unit LPS direction of each axis of the canvas world, (3, 3), one a row."""
+    if place(scan).affine is None:
+        return np.eye(3)[::-1]
+    lps = scan.geometry.to_lps()[:3, :3]
+    return np.asarray((lps / np.linalg.norm(lps, axis=0)).T[::-1])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
     """RGBA with the axes of a layer.
@@ -255,4 +300,16 @@ def _note(stride: tuple[int, int, int]) -> str:
     return f"Too large for a graphics card: every {i}. column, {j}. row and {k}. slice is shown."
 
 
-__all__ = ["LARGEST_SIDE", "MOST_VOXELS", "Preset", "Volume", "presets", "require_volume", "strides", "volume"]
+__all__ = [
+    "LARGEST_SIDE",
+    "MOST_VOXELS",
+    "VIEWS",
+    "Preset",
+    "Volume",
+    "depth_grows",
+    "presets",
+    "require_volume",
+    "strides",
+    "view",
+    "volume",
+]
