@@ -19,6 +19,7 @@ from medcolor.batch.task import BatchCode
 _START = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.batch.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _LOOK = 0.05  # seconds between two looks at a child's memory
+_START_SECONDS = 300.0  # a cold disk, a busy computer: no series is blamed for it
 
 
 class ChildDeath(Exception):  # noqa: N818
@@ -40,7 +41,7 @@ class Child:
         self.peak = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
-        self._deadline = 0.0
+        self._seconds = self._deadline = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -48,12 +49,14 @@ class Child:
         return None if self._process is None else self._process.pid
 
     def ask(self, request: dict[str, Any], *, seconds: float | None = None) -> None:
-        """Send a request; its time starts now."""
+        """Send a request; its time starts now, or once the child is up."""
+        self._seconds = seconds or self.caps.seconds
+        self._deadline = time.monotonic() + self._seconds
         if self._process is None or self._process.poll() is not None:
             self._start()
+            self._deadline = time.monotonic() + _START_SECONDS
         assert self._process is not None
         assert self._process.stdin is not None
-        self._deadline = time.monotonic() + (seconds or self.caps.seconds)
         line = json.dumps(request | {"memory": self.caps.memory}).encode() + b"\n"
         try:
             self._process.stdin.write(line)
@@ -77,9 +80,12 @@ class Child:
             if not chunk:
                 break
             self._buffer += chunk
-            if chunk.endswith(b"\n"):
-                line, self._buffer = self._buffer, b""
-                return dict(json.loads(line))
+            while b"\n" in self._buffer:
+                line, _, self._buffer = self._buffer.partition(b"\n")
+                answer = dict(json.loads(line))
+                if "ready" not in answer:
+                    return answer
+                self._deadline = time.monotonic() + self._seconds
         if process.poll() is not None:
             code = process.returncode
             self.end()

@@ -93,10 +93,20 @@ def _instance(instance: Any) -> Look:
     if header.text(meta, "ImplementationVersionName").startswith("MEDCOLOR_"):
         return _none(State.ASIDE, BatchCode.OWN_OUTPUT, "Coloured by medcolor already.")
     error = refusal(instance)
+    if error is not None and error.code is ReadCode.NO_PIXEL_DATA and _should_have_pixels(ds):
+        raise ReadError(instance.path, ReadCode.TRUNCATED, "An image without its pixels: the file is cut off.")
     if error is not None:
         raise error
     study, series, uid = _names(instance)
     return {"form": "dicom", "study": study, "series": series, "uid": uid}
+
+
+def _should_have_pixels(ds: Any) -> bool:
+    from pydicom.uid import UID
+
+    from medcolor.io.dicom import header
+
+    return UID(header.text(ds, "SOPClassUID")).name.endswith("Image Storage")
 
 
 def _names(instance: Any) -> tuple[str, str, str]:

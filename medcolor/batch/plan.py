@@ -17,6 +17,7 @@ from medcolor.batch.looking import Look
 from medcolor.batch.naming import file_label, output_name
 from medcolor.batch.settings import BatchSettings, digest_of
 from medcolor.batch.task import FINISHED, LASTING, BatchCode, State, Task
+from medcolor.errors import ReadCode
 
 _CHUNK = 64
 _LOOK_SECONDS = 120.0
@@ -92,6 +93,7 @@ class Planner:
     def plan(self, inputs: Iterable[Wanted]) -> Plan:
         """Find every series of the inputs and what is left to do of each."""
         plan, series, taken = Plan(), dict[str, Series](), set[str]()
+        unlisted: dict[str, str] = {}  # beside a series that a list names
         known = self.journal.looks()
         for wanted in inputs:
             pictures: list[tuple[Found, str, Look]] = []
@@ -99,9 +101,11 @@ class Planner:
             for found, label, look in self._look_at(walk(wanted.path, self.out), known):
                 if found.path in taken:
                     continue
+                self.progress(len(taken))
+                if look["form"] and not _listed(wanted, look):
+                    unlisted[found.path] = label
+                    continue
                 taken.add(found.path)
-                plan.files += 1
-                self.progress(plan.files)
                 if not look["form"]:
                     plan.others.append((label, State(look["state"]), look["code"], look["reason"]))
                 elif look["form"] == "picture":
@@ -115,6 +119,10 @@ class Planner:
                     plan.others.append((label, State.ASIDE, BatchCode.PICTURE, reason))
                 else:
                     self._add(plan, series, wanted, found, label, look)
+        for path in unlisted.keys() - taken:
+            reason = "Not the series that the list names."
+            plan.others.append((unlisted[path], State.ASIDE, BatchCode.UNLISTED, reason))
+        plan.files = len(taken | unlisted.keys())
         for each in series.values():
             self._sort(plan, each)
         return plan
@@ -166,8 +174,7 @@ class Planner:
         holds = look["holds"] if archive else [[look["study"], look["series"], look["uid"], 1]]
         if archive and look["damaged"]:
             reason = f"{look['damaged']} damaged files in this archive are left out."
-            plan.others.append((label, State.REFUSED, "Corrupt", reason))
-            plan.files += 1
+            plan.others.append((label, State.REFUSED, ReadCode.CORRUPT, reason))
         used = False
         for study, name, uid, _ in holds:
             if wanted.series and uid_name(wanted.series) != uid:
@@ -178,8 +185,7 @@ class Planner:
             used = True
             each.files.append((found, label))
         if not used:
-            listed = "Not the series that the list names." if wanted.series else "A copy of what is there already."
-            plan.others.append((label, State.ASIDE, BatchCode.DUPLICATE, listed))
+            plan.others.append((label, State.ASIDE, BatchCode.DUPLICATE, "A copy of what is there already."))
 
     def _sort(self, plan: Plan, each: Series) -> None:
         """Find out whether a series is finished."""
@@ -215,6 +221,12 @@ class Planner:
         if self.source_uids and row.outcome.state in FINISHED and "source_uids" not in row.outcome.facts:
             return False
         return all((self.out / name).is_file() for name in row.outcome.outputs)
+
+
+def _listed(wanted: Wanted, look: Look) -> bool:
+    """Whether a file is of the series that a list asks for; yes where it asks for none."""
+    uids = [names[2] for names in look["holds"]] if look["form"] == "archive" else [look["uid"]]
+    return not wanted.series or uid_name(wanted.series) in uids
 
 
 def _chunks(files: Iterator[Found], size: int) -> Iterator[list[Found]]:

@@ -95,7 +95,8 @@ def _aside(accounts: Accounts) -> str:
 
 
 def _gallery(rows: Iterable[Row]) -> str:
-    shown, left = [], 0
+    shown: list[str] = []
+    left = 0
     for row in rows:
         if len(shown) == _PICTURES:
             left += 1

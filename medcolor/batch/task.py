@@ -36,6 +36,7 @@ class BatchCode(StrEnum):
     UNEXPECTED = "Unexpected"
     OWN_OUTPUT = "OwnOutput"
     DUPLICATE = "Duplicate"
+    UNLISTED = "NotListed"
     PICTURE = "PictureBesideScans"
     CONTENTS = "TableOfContents"
     CHANGED = "ChangedMeanwhile"

