@@ -39,7 +39,7 @@ def equal(a: Scan, b: Scan) -> None:
         b.windows,
         b.inverted,
         b.k_axis,
-    )  # noqa: E501
+    )
     assert (a.audit, dict(a.facts), a.source.digest) == (b.audit, dict(b.facts), b.source.digest)
     assert (a.rgb is None) == (b.rgb is None)
     assert a.rgb is None or np.array_equal(a.rgb, b.rgb)
