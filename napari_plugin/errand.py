@@ -78,6 +78,15 @@ class Errand:
             self._busy(False)
 
 
+def repaint(session: Any, *, progress: Progress) -> None:
+    """Repaint the slices that nobody looks at, in a thread; where another thread does already, leave it to that."""
+    try:
+        for done in session.work():
+            progress(done, session.total)
+    except RuntimeError:
+        return
+
+
 def at_work(viewer: Any) -> tuple[Any, Any] | None:
     """Return the colour layer and its session: of the selected scan, else of the topmost; None where there is none."""
     ours = [layer for layer in layers.layers_of(viewer, "color") if "session" in (layers.about(layer) or {})]

@@ -46,8 +46,8 @@ class VolumePanel(QWidget):
         column.addStretch(1)
         self.go.clicked.connect(self.show_volume)
         self.back.clicked.connect(self.leave)
-        self.preset.activated.connect(lambda _: self.layer is not None and self.show_volume())
-        self.by_confidence.toggled.connect(lambda _: self.layer is not None and self.show_volume())
+        self.preset.activated.connect(self._on_choice)
+        self.by_confidence.toggled.connect(self._on_choice)
         viewer.layers.events.inserted.connect(self._offer)
         viewer.layers.selection.events.active.connect(self._offer)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -149,6 +149,10 @@ class VolumePanel(QWidget):
         self.preset.clear()
         for preset in presets(session.scan, names):
             self.preset.addItem(f"{preset.name}: {preset.meaning}", preset.name)
+
+    def _on_choice(self, chosen: Any = None) -> None:
+        if self.layer is not None:
+            self.show_volume()
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.layer:

@@ -163,6 +163,18 @@ def compare(
     return Compared(chosen, gray, color, disagreement, share, _dice(mask, results, numbers))
 
 
+def in_words(found: Compared) -> str:
+    """Return the figures of a comparison, one line each."""
+    lines = [f"{found.method.name}: {100 * found.agreement:.2f} % of the pixels agree."]
+    lines += [
+        f"{found.gray.names[label]}: {gray:.4g} ml on gray, {color:.4g} ml on colour"
+        for label, (gray, color) in found.volumes().items()
+    ]
+    for label, gray in found.dice.get("gray", {}).items():
+        lines.append(f"Dice of label {label}: {gray:.3f} on gray, {found.dice['colour'][label]:.3f} on colour")
+    return "\n".join(lines)
+
+
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return 2 |A and B| / (|A| + |B|); NaN where both are empty: there is nothing to agree about."""
     total = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
@@ -297,4 +309,4 @@ def _skimage() -> Any:
     return segmentation
 
 
-__all__ = ["METHODS", "NO_EVIDENCE", "Compared", "Method", "compare", "dice"]
+__all__ = ["METHODS", "NO_EVIDENCE", "Compared", "Method", "compare", "dice", "in_words"]

@@ -90,8 +90,7 @@ class PaletteEditor:
 
     def set_rgb(self, name: str, rgb: tuple[int, int, int]) -> None:
         """Give a class the hue and chroma of an sRGB colour; its lightness belongs to the scan and is left out."""
-        lab = rgb_to_lab(np.array(rgb, np.float64) / 255)
-        self.set(name, (round(float(lab[1]), 2), round(float(lab[2]), 2)))
+        self.set(name, ab_of(rgb))
 
     def take(self, palette: Palette) -> None:
         """Become another palette of the same classes."""
@@ -168,6 +167,12 @@ class PaletteEditor:
         if palette.sha256 != self.palette.sha256:
             self._past.append(self.palette)
             self.palette = palette
+
+
+def ab_of(rgb: tuple[int, int, int]) -> tuple[float, float]:
+    """Return a* and b* of an sRGB colour (0..255), without its lightness."""
+    lab = rgb_to_lab(np.array(rgb, np.float64) / 255)
+    return round(float(lab[1]), 2), round(float(lab[2]), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,4 +295,4 @@ def _gray_of_classes(session: LiveColors) -> NDArray[np.float32]:
     return np.square(share).astype(np.float32)
 
 
-__all__ = ["CLEAR", "Apart", "Match", "PaletteEditor", "match"]
+__all__ = ["CLEAR", "Apart", "Match", "PaletteEditor", "ab_of", "match"]
