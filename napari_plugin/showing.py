@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
 
@@ -13,7 +12,6 @@ from napari_plugin.coloring import Coloring
 
 MODES = ("colour", "gray", "split", "swipe")
 KEY = "C"
-_known: WeakKeyDictionary[Any, Showing] = WeakKeyDictionary()  # by colour layer
 _NEAR = 12  # pixels from the line where a press takes hold of it
 
 
@@ -22,10 +20,11 @@ def toggle_color(viewer: Viewer) -> None:
     layer = layers.current(viewer, "color")
     if layer is None:
         return
-    if layer in _known:
-        _known[layer].toggle()
-    else:
+    showing = (layers.about(layer) or {}).get("showing")
+    if showing is None:
         layer.visible = not layer.visible
+    else:
+        showing.toggle()
 
 
 class Showing:
@@ -166,7 +165,7 @@ class Showing:
         gray.visible = True
 
     def _on_layer(self, coloring: Coloring) -> None:
-        _known[coloring.layer] = self
+        coloring.layer.metadata[layers.KEY]["showing"] = self
         self._bind(coloring.layer)
         self._bind(coloring.gray)
         if self.mode != "colour":

@@ -1,0 +1,198 @@
+"""Whether the viewer stays alive while a scan is coloured, and how soon what is chosen is seen.
+
+Run:  xvfb-run -a python benchmarks/viewer_speed.py SERIES_FOLDER [--colorizer auto] [--runs 9]
+
+Prints the worst wait of a 10 ms timer on the Qt loop, by what the session was doing; the first coloured slice beside
+one bare forward pass of the network at that size and one draw of the canvas; how long a cancel takes; and what a
+repaint costs beyond napari's own draw of an RGB layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_TIMER, _BAR = 10, 100  # ms
+
+
+class Pulse:
+    """A timer on the Qt loop that notes how long it had to wait, and while what."""
+
+    def __init__(self, doing: Callable[[], str]) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self.waits: list[tuple[float, float, str]] = []
+        self._doing, self._last, self._spent = doing, time.perf_counter(), time.process_time()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(_TIMER)
+
+    def _beat(self) -> None:
+        now, spent = time.perf_counter(), time.process_time()
+        self.waits.append((1000 * (now - self._last), 1000 * (spent - self._spent), self._doing()))
+        self._last, self._spent = now, spent
+
+    def stop(self) -> None:
+        """Print the worst waits, by what went on.
+
+        A wait is ours as far as this process computed meanwhile: on a busy computer the rest is other people's.
+        """
+        self._timer.stop()
+        for doing in dict.fromkeys(doing for *_, doing in self.waits):
+            waits = [(wall, min(wall, spent)) for wall, spent, what in self.waits if what == doing]
+            worst, ours = max(wall for wall, _ in waits), sorted((own for _, own in waits), reverse=True)
+            over = sum(own > _BAR for own in ours)
+            print(
+                f"10 ms timer, {doing}: worst {worst:.0f} ms; by our own computing {ours[0]:.0f} ms, "
+                f"{over} of {len(ours)} over {_BAR} ms"
+            )
+
+
+def until(condition: Callable[[], Any], seconds: float = 600.0) -> float:
+    """Let Qt work until something is true; return how long that took."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    started, loop, look, came = time.perf_counter(), QEventLoop(), QTimer(), [bool(condition())]
+
+    def check() -> None:
+        came[0] = came[0] or bool(condition())
+        if came[0] or time.perf_counter() - started > seconds:
+            loop.quit()
+
+    look.timeout.connect(check)
+    look.start(1)
+    if not came[0]:
+        loop.exec()
+    look.stop()
+    if not came[0]:
+        raise SystemExit(f"Nothing came within {seconds:g} s.")
+    return time.perf_counter() - started
+
+
+def opened(series: Path, colorizer: str) -> tuple[Any, Any]:
+    """Return a viewer that shows a scan, and its colour panel."""
+    import napari
+
+    from medcolor.io import read
+    from napari_plugin import layers
+    from napari_plugin.canvas import attach
+    from napari_plugin.panel import ColorPanel
+
+    viewer = napari.Viewer(show=True)
+    attach(viewer)
+    data, about, _ = layers.gray_layer(read(series), "benchmark")
+    viewer.add_image(data, **about)
+    panel = ColorPanel(viewer)
+    viewer.window.add_dock_widget(panel, name="Colour", area="right")
+    panel.look.colorizer.setCurrentText(colorizer)
+    draw(viewer)
+    return viewer, panel
+
+
+def draw(viewer: Any) -> None:
+    """Draw the canvas and wait for its pixels."""
+    viewer.screenshot(canvas_only=True, flash=False)
+
+
+def seconds(action: Callable[[], Any], runs: int) -> float:
+    """Return the median time of an action."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def forward(session: Any, runs: int) -> float | None:
+    """Return the time of one bare forward pass over a slice; None where no network colours."""
+    import numpy as np
+
+    network = getattr(session.colorizer, "network", None)
+    if network is None:
+        return None
+    import torch
+
+    ni, nj, _ = session.scan.shape
+    channels = next(network.parameters()).shape[1]
+    batch = torch.from_numpy(np.zeros((1, channels, nj, ni), np.float32))
+    with torch.inference_mode():
+        return seconds(lambda: network(batch), runs)
+
+
+def repaints(viewer: Any, panel: Any, runs: int) -> None:
+    """Print what a change of look costs beyond a draw of the layer."""
+    coloring = panel.scene.coloring
+    turn = [0]
+
+    def plain() -> None:
+        coloring.refresh()
+        draw(viewer)
+
+    def strength() -> None:
+        turn[0] += 1
+        coloring.change(strength=0.5 + 0.4 * (turn[0] % 2))
+        draw(viewer)
+
+    def palette() -> None:
+        turn[0] += 1
+        coloring.session.recolor(palette=("contrast", "anatomical")[turn[0] % 2])
+        plain()
+
+    def window() -> None:
+        from medcolor.voi import Window
+
+        turn[0] += 1
+        panel.scene.windowing.set(Window(40 + 10 * (turn[0] % 2), 400))
+        draw(viewer)
+
+    own = seconds(plain, runs)
+    print(f"napari draws an RGB layer in {1000 * own:.0f} ms")
+    for change in (strength, palette, window):
+        change()
+        took = seconds(change, runs)
+        print(f"{change.__name__}: {1000 * (took - own):+.0f} ms beyond that, {took / own:.2f} times (bar: +50 ms)")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("series", type=Path)
+    parser.add_argument("--colorizer", default="auto")
+    parser.add_argument("--runs", type=int, default=9)
+    chosen = parser.parse_args()
+    viewer, panel = opened(chosen.series, chosen.colorizer)
+    coloring = panel.scene.coloring
+    canvas = seconds(lambda: draw(viewer), chosen.runs)
+
+    pulse = Pulse(lambda: str(coloring.session.step) if coloring.session is not None else "idle")
+    panel.color()
+    first = until(lambda: coloring.shown)
+    whole = first + until(lambda: not coloring.working)
+    pulse.stop()
+    print(f"first coloured slice {first / whole:.2f} of the time of all {coloring.session.total}")
+    bare = forward(coloring.session, chosen.runs)
+    if bare is not None:
+        print(f"first coloured slice: {first / (bare + canvas):.2f} times one bare forward and one draw (bar: 3)")
+    print(f"gray recoverable: {coloring.fidelity[0]} of {coloring.fidelity[1]} pixels differ")
+    repaints(viewer, panel, chosen.runs)
+
+    until(lambda: not coloring.working)
+    again = panel.scene.coloring
+    again._sessions.clear()
+    again.start(colorizer=chosen.colorizer)
+    until(lambda: again.session.step in {"looking at the whole volume", "colouring"})
+    started = time.perf_counter()
+    again.cancel()
+    until(lambda: not again.working)
+    print(f"cancel took {1000 * (time.perf_counter() - started):.0f} ms (bar: 2000 ms)")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
