@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -113,8 +114,14 @@ def digest_inputs(files: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 
+def _stamps(files: tuple[str, ...]) -> list[tuple[int, int, int]]:
+    """Return size, time of change and number of files: other ones say that somebody wrote meanwhile."""
+    found = [os.stat(name) for name in files]  # noqa: PTH116
+    return [(status.st_size, status.st_mtime_ns, status.st_ino) for status in found]
+
+
 def _run(task: Task, colorizer: Colorizer | None) -> Outcome:
-    inputs = digest_inputs(task.files)
+    stamps, inputs = _stamps(task.files), digest_inputs(task.files)
     if task.known and task.known == inputs:
         return Outcome(State.UNCHANGED, inputs=inputs)
     settings = BatchSettings(**task.settings)
@@ -132,7 +139,7 @@ def _run(task: Task, colorizer: Colorizer | None) -> Outcome:
                     parts.refused.append(error)
         if not parts.facts:
             return _with(refusal(parts.refused[0]), inputs)
-        if digest_inputs(task.files) != inputs:
+        if _stamps(task.files) != stamps:
             return Outcome(State.FAILED, BatchCode.CHANGED, "Its files changed while they were read.", inputs)
         publish(stage, Path(task.out) / task.folder)
     return _outcome(task, parts, inputs)

@@ -48,12 +48,15 @@ class BatchReport:
     summary : Path or None
         None for a plan only.
     plan : Plan
+    seconds : float
+        From the first series to the last.
     """
 
     exit_code: int
     accounts: Accounts
     summary: Path | None
     plan: Plan
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -217,9 +220,11 @@ def run_batch(
                 if dry_run:
                     return BatchReport(0, accounts, None, plan)
                 run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo)))
+                since = time.monotonic()
                 _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
+                seconds = time.monotonic() - since
                 summary = _again(run[0], lambda: write_summary(out, accounts, _coloured(plan, journal)))
-                return BatchReport(accounts.exit_code, accounts, summary, plan)
+                return BatchReport(accounts.exit_code, accounts, summary, plan, seconds)
     finally:
         child.end()
         pool.close()
