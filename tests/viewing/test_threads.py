@@ -88,7 +88,7 @@ def test_no_pixel_is_ever_torn_while_others_look_and_recolour(scan: Scan, networ
                     again = np.ascontiguousarray(session.volume.rgba[n, ..., :3])
                     np.testing.assert_array_equal(restore_gray(again), session.volume.gray[n])
         looked += 1
-        if looked > 400:
+        if looked > 100:
             break
     worker.finish()
     list(session.work())
@@ -157,7 +157,7 @@ def test_cancel_reaches_into_the_fit_of_a_whole_volume(monkeypatch: pytest.Monke
     assert worker.seen == []
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, 0.4])
+@pytest.mark.parametrize("delay", [0.05, 0.4])
 def test_a_cancel_in_the_first_fit_of_a_process_breaks_no_import(delay: float) -> None:
     """The fit imports scipy; a module whose import is left in the middle stays broken."""
     program = f"""
