@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from medcolor.errors import MedcolorError
 from medcolor.viewing.placement import place
@@ -181,14 +181,15 @@ class Coloring:
             return
         self._stop = threading.Event()
         self._worker = worker = GeneratorWorker(steps, self.session, self.visible_slice, self._stop)
-        worker.yielded.connect(partial(self._on_slice, worker))
-        worker.returned.connect(partial(self._on_return, worker))
-        worker.finished.connect(partial(self._on_end, worker))
+        this = id(worker)
+        worker.yielded.connect(_heard(self._on_slice, this))
+        worker.returned.connect(_heard(self._on_return, this))
+        worker.finished.connect(_heard(self._on_end, this))
         worker.start()
         self._tell()
 
-    def _on_slice(self, worker: Any, k: int) -> None:
-        if worker is not self._worker or self._closed:
+    def _on_slice(self, worker: int, k: int) -> None:
+        if worker != id(self._worker) or self._closed:
             return
         self._dirty = True
         if self.layer is None or self.layer.metadata[layers.KEY]["session"] is not self.session:
@@ -197,16 +198,16 @@ class Coloring:
             self.refresh()
         self._tell()
 
-    def _on_return(self, worker: Any, checked: Checked) -> None:
-        if worker is not self._worker or self._closed:
+    def _on_return(self, worker: int, checked: Checked) -> None:
+        if worker != id(self._worker) or self._closed:
             return
         if isinstance(checked, str):
             desk.tell(checked)
         else:
             self.fidelity = checked
 
-    def _on_end(self, worker: Any) -> None:
-        if worker is not self._worker:
+    def _on_end(self, worker: int) -> None:
+        if worker != id(self._worker):
             return
         self._worker = None
         if not self._closed:
@@ -220,7 +221,7 @@ class Coloring:
             return
         look, self._pending = self._pending, {}
         self._painter = worker = FunctionWorker(_recolor, self.session, look)
-        worker.returned.connect(self._on_painted)
+        worker.returned.connect(_heard(self._on_painted))
         worker.start()
 
     def _on_painted(self, refusal: str) -> None:
@@ -271,6 +272,18 @@ class Coloring:
             return
         if self.session.look_at(self.visible_slice) and self.along:
             self.refresh()
+
+
+def _heard(method: Callable[..., None], *first: Any) -> Callable[..., None]:
+    """Let a signal call a method and keep nothing alive: what Qt holds, Python's collector does not see."""
+    weak = WeakMethod(method)
+
+    def call(*given: Any) -> None:
+        found = weak()
+        if found is not None:
+            found(*first, *given)
+
+    return call
 
 
 def _recolor(session: ColoringSession, look: dict[str, Any]) -> str:

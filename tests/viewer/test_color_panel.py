@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -88,12 +89,15 @@ def test_the_visible_slice_is_coloured_first_and_gray_stays(open_panel: Opener, 
     model, scene = panel.viewer, panel.scene
     assert scene is not None
     model.dims.set_current_step(0, 4)
+    threads: list[threading.Thread] = []
+    scene.coloring.on_layer.append(lambda _: threads.append(threading.current_thread()))
     panel.color()
     assert panel.viewer.layers[-1].name == "it (gray)", "no empty layer while nothing is known"
     order = []
     worker = scene.coloring._worker
     worker.yielded.connect(order.append)
     finish(qtbot, panel)
+    assert threads == [threading.main_thread()], "the viewer is touched by its own thread alone"
     assert order[0] == 4
     assert sorted(order) == list(range(6))
     gray, color = model.layers
