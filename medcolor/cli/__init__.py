@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -76,6 +77,9 @@ def _guarded(tokens: list[str]) -> int:
         return fail(error, failure_code(error))
     except KeyboardInterrupt:
         return fail("Cancelled. Files already complete were kept; nothing is half-written.", FAILED)
+    except BrokenPipeError:  # whoever read stdout has seen enough, as in "medcolor colorizers | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter complain at its end
+        return DONE
     except Exception as error:
         return unexpected(error)
     return outcome if isinstance(outcome, int) else DONE
