@@ -48,6 +48,7 @@ class PalettePanel(QWidget):
         self._rest = Errand(lambda busy: None if busy else self._redraw())
         self.classes, self.apart = QListWidget(), QLabel("Colour a scan: its palette can be edited here.")
         self.apart.setWordWrap(True)
+        self.classes.setMinimumHeight(150)
         self.undo, self.reset = QPushButton("Undo"), QPushButton("As shipped")
         self.load, self.save = QPushButton("Load ..."), QPushButton("Save ...")
         self.match = QPushButton("Match a coloured image ...")
