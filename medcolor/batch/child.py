@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 from medcolor.batch.settings import Caps
 from medcolor.batch.task import BatchCode
+from medcolor.io.isolated import child_command, manner_of_death
 
-_START = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.batch.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _LOOK = 0.05  # seconds between two looks at a child's memory
 _START_SECONDS = 300.0  # a cold disk, a busy computer: no series is blamed for it
@@ -33,11 +32,19 @@ class ChildDeath(Exception):  # noqa: N818
 class Child:
     """One child process, started when it is first asked.
 
-    Each computes with one thread, so that sums come out the same whatever the number of children.
+    Each computes with one thread, so that sums come out the same whatever the number of children. What it unpacks goes
+    to a temporary folder of its own, which is removed when it ends, however it ends.
+
+    Parameters
+    ----------
+    caps : Caps
+    scratch : Path, optional
+        Where that folder is made; default: where the system keeps temporary files.
     """
 
-    def __init__(self, caps: Caps) -> None:
-        self.caps = caps
+    def __init__(self, caps: Caps, scratch: Path | None = None) -> None:
+        self.caps, self.scratch = caps, scratch
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.peak = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
@@ -89,7 +96,8 @@ class Child:
         if process.poll() is not None:
             code = process.returncode
             self.end()
-            raise ChildDeath(BatchCode.CRASHED, _death(code))
+            how = manner_of_death(code)
+            raise ChildDeath(BatchCode.CRASHED, how[0].upper() + how[1:])
         self._watch(process.pid)
         return None
 
@@ -112,17 +120,19 @@ class Child:
                         stream.close()
                     except BrokenPipeError:
                         continue
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def _start(self) -> None:
         self.end()
-        # -P: nothing of the folder that happens to be current is imported
-        command = [sys.executable, "-P", "-c", _START, "\n".join(path for path in sys.path if path)]
+        self._folder = _private_folder(self.scratch)
         self._process = subprocess.Popen(
-            command,
+            child_command("medcolor.batch.worker:main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | dict.fromkeys(_ONE_THREAD, "1"),
+            env=os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"TMPDIR": self._folder.name},
         )
 
     def _watch(self, pid: int) -> None:
@@ -135,6 +145,19 @@ class Child:
         if time.monotonic() > self._deadline:
             self.end()
             raise ChildDeath(BatchCode.TIME, "It took more time than a series is given, and was ended.")
+
+
+def _private_folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
+    def make(where: Path | None) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="medcolor-", dir=where, ignore_cleanup_errors=True)
+
+    if scratch is None:
+        return make(None)
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        return make(scratch)
+    except OSError:  # full: a child must start all the same, to find out when there is room again
+        return make(None)
 
 
 def wait_for(children: Iterable[Child], seconds: float) -> None:
@@ -162,13 +185,3 @@ def _readable(stream: Any) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         return bool(selector.select(0))
-
-
-def _death(code: int) -> str:
-    if code >= 0:
-        return f"The process decoding it ended with code {code}."
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"The process decoding it crashed ({name}); nothing else was harmed."

@@ -69,7 +69,7 @@ def run_task(task: Task, colorizer: Colorizer | None = None) -> Outcome:
         warnings.simplefilter("ignore")  # they may quote headers and paths; findings are in the facts
         try:
             outcome = _run(task, colorizer)
-        except Exception as error:
+        except BaseException as error:  # a panic in Rust is no Exception
             outcome = refusal(error)
     outcome.facts["seconds"] = round(time.monotonic() - since, 3)
     return outcome
@@ -100,6 +100,8 @@ def refusal(error: BaseException) -> Outcome:
     if isinstance(error, OSError):
         return Outcome(State.FAILED, BatchCode.READ_FAILED, "The disk or the network failed.")
     name = type(error).__name__
+    if not isinstance(error, Exception):
+        return Outcome(State.REFUSED, BatchCode.CRASHED, f"Its decoder gave up ({name}).")
     if isinstance(error, MedcolorError):
         return Outcome(State.REFUSED, name, _SAID.get(name, "It was refused."))
     return Outcome(State.FAILED, BatchCode.UNEXPECTED, f"Colouring it failed unexpectedly ({name}).")
@@ -252,7 +254,7 @@ def _facts(scan: Scan, colored: ColorScan, task: Task) -> dict[str, Any]:
         "colorizer": made.colorizer,
         "weights_sha256": made.weights_sha256,
         "law": str(made.law),
-        "findings": sorted({f.code for f in scan.audit}),
+        "findings": sorted({f.code for f in (*scan.audit, *colored.audit)}),
     }
     if task.source_uids and scan.source.headers:
         head = scan.source.headers[0]

@@ -38,7 +38,7 @@ def look(path: Path) -> Look:
         return _none(State.FAILED, BatchCode.READ_FAILED, "The disk or the network failed while it was read.")
     except MemoryError:
         return _none(State.REFUSED, ReadCode.TOO_LARGE, "Its header needs more memory than a child process may have.")
-    except Exception as error:  # the words of a foreign error may quote a header
+    except BaseException as error:  # a panic in Rust is no Exception; the words of either may quote a header
         return _none(
             State.REFUSED, BatchCode.UNEXPECTED, f"Looking at it failed unexpectedly ({type(error).__name__})."
         )

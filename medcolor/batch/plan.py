@@ -49,6 +49,8 @@ class Plan:
         Files that are in no series.
     files : int
         All files found.
+    deaths : dict
+        Task key -> child processes that it ended in earlier runs that did not finish it.
     """
 
     todo: list[Task] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Plan:
     seen: dict[str, str] = field(default_factory=dict)
     others: list[tuple[str, State, str, str]] = field(default_factory=list)
     files: int = 0
+    deaths: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,8 @@ class Planner:
         if not files:
             return []
         try:
-            answer = self.child.wait({"do": "look", "files": files}, seconds=_LOOK_SECONDS)
+            seconds = None if len(files) == 1 else _LOOK_SECONDS  # one file may be a large archive
+            answer = self.child.wait({"do": "look", "files": files}, seconds=seconds)
             return list(answer["looks"])
         except ChildDeath as death:
             if len(files) == 1:
@@ -207,6 +211,8 @@ class Planner:
         text = "\n".join(sorted(f"{label} {found.size} {found.changed}" for found, label in files))
         seen = plan.seen[task.key] = hashlib.sha256(text.encode()).hexdigest()
         row = self.journal.row(task.key)
+        if row is not None and row.outcome.state is State.DIED and row.seen == seen:
+            plan.deaths[task.key] = row.deaths
         if row is not None and self._lasting(row):
             if row.seen == seen and not self.rehash:
                 plan.finished.append((task, row))

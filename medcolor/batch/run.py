@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import time
@@ -18,11 +17,10 @@ from medcolor import errors
 from medcolor.batch.accounts import BAD, Accounts
 from medcolor.batch.child import Child, ChildDeath
 from medcolor.batch.engine import Engine, PoolEngine
-from medcolor.batch.inputs import expand, walk
+from medcolor.batch.inputs import expand
 from medcolor.batch.journal import Journal, Row, open_journal
 from medcolor.batch.lock import locked
 from medcolor.batch.manifest import write_manifest
-from medcolor.batch.naming import file_label
 from medcolor.batch.plan import Plan, Planner
 from medcolor.batch.progress import Progress
 from medcolor.batch.publishing import is_full, staging_folder
@@ -96,6 +94,7 @@ class _Run:
         if outcome.state is State.DIED:
             self.deaths[task.key] += 1
             if self.deaths[task.key] < self.caps.tries:
+                self._keep(task, outcome)  # the next run counts on
                 self.queue.append(task)
                 return False
             reason = f"{outcome.reason} {self.deaths[task.key]} tries; --retry tries again."
@@ -112,12 +111,15 @@ class _Run:
             outcome, left_out = row.outcome, row.left_out
             self.accounts.earlier += 1
         else:
-            finished = datetime.now(UTC).isoformat(timespec="seconds")
-            self.journal.keep(task, outcome, seen=seen, deaths=self.deaths[task.key], finished=finished)
+            self._keep(task, outcome)
         self.accounts.add_series(task, outcome, left_out)
         self.through += 1
         if outcome.state in BAD and len(self.accounts.refusals) <= _SAID:
             self.progress.say(f"series {task.name} ({len(task.files)} files): {outcome.code}: {outcome.reason}")
+
+    def _keep(self, task: Task, outcome: Outcome) -> None:
+        finished, seen = datetime.now(UTC).isoformat(timespec="seconds"), self.plan.seen[task.key]
+        self.journal.keep(task, outcome, seen=seen, deaths=self.deaths[task.key], finished=finished)
 
     def full(self) -> None:
         """Note that the disk is full, and say it once."""
@@ -202,6 +204,8 @@ def run_batch(
     child = pool.children[0] if isinstance(pool, PoolEngine) else Child(caps)
     try:
         with _folder(out, dry_run=dry_run, wait=wait, progress=progress):
+            for each in (child, *(pool.children if isinstance(pool, PoolEngine) else ())):
+                each.scratch = None if dry_run else staging_folder(out)  # a killed run's is cleared by the next
             about = _hello(child, settings)
             run: list[_Run] = []
 
@@ -219,7 +223,8 @@ def run_batch(
                 progress.say(_plan_line(plan, accounts))
                 if dry_run:
                     return BatchReport(0, accounts, None, plan)
-                run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo)))
+                deaths = Counter({} if retry else plan.deaths)
+                run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo), deaths))
                 since = time.monotonic()
                 _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
                 seconds = time.monotonic() - since
@@ -229,30 +234,6 @@ def run_batch(
         child.end()
         pool.close()
         progress.close()
-
-
-def find_files(inputs: Sequence[Path], out: Path, name: str) -> list[str]:
-    """Return the paths behind a name of a summary or a message: of a file, or of a series' folder."""
-    wanted, found = name.strip().lower(), list[str]()
-    with open_journal(out.absolute(), lambda: None, copy=True) as journal:
-        looks = {label: look for label, (_, _, look) in journal.looks().items()}
-        for each in expand(inputs):
-            for file in walk(each.path, out):
-                label = file_label(journal.salt, file.path)
-                if label == wanted or (label in looks and _names(journal, wanted, looks[label])):
-                    found.append(file.path)
-    return found
-
-
-def _names(journal: Journal, wanted: str, look: str) -> bool:
-    """Whether a file belongs to the series that an output folder's name begins with ``wanted``."""
-    import json
-
-    from medcolor.batch.naming import output_name
-
-    record = json.loads(look)
-    series = [record["series"]] if record.get("series") else [names[1] for names in record.get("holds", [])]
-    return any(output_name(one, digest).startswith(wanted) for one in series for digest in journal.settings())
 
 
 @contextlib.contextmanager
@@ -345,11 +326,3 @@ def _coloured(plan: Plan, journal: Journal) -> Iterable[Row]:
         row = journal.row(key)
         if row is not None and row.outcome.state in FINISHED:
             yield row
-
-
-def default_workers() -> int:
-    """Return the processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,3 +156,11 @@ def _device(wanted: str) -> str:
     from medcolor.colorizers.network import find_device
 
     return str(find_device(wanted).type)
+
+
+def default_workers() -> int:
+    """Return the processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

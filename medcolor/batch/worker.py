@@ -84,7 +84,7 @@ def _answer(request: dict[str, Any], colorizers: dict[str, Any]) -> dict[str, An
         paint = _colorizer(task.settings, colorizers)
         _limit(0 if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
         return {"outcome": run_task(task, paint).to_json()}
-    except BaseException as error:  # decoders in Rust panic with one that is no Exception
+    except BaseException as error:
         return {"outcome": refusal(error).to_json()}
 
 

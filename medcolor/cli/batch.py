@@ -93,8 +93,9 @@ def batch(
     quiet
         Print nothing but what needs somebody.
     """
-    from medcolor.batch.run import default_workers, find_files, run_batch
-    from medcolor.batch.settings import BatchSettings, Caps
+    from medcolor.batch.finding import find_files
+    from medcolor.batch.run import run_batch
+    from medcolor.batch.settings import BatchSettings, Caps, default_workers
     from medcolor.errors import SettingError
 
     if not inputs:

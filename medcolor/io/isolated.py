@@ -36,7 +36,8 @@ _PLAIN = frozenset(
     | {"list", "dict", "tuple", "object"}
 )
 _START = (
-    "import sys; sys.path[:] = sys.argv[1].split('\\n'); from medcolor.io.isolated import serve; serve(sys.argv[2])"
+    "import sys; from importlib import import_module; sys.path[:] = sys.argv[1].split('\\n'); "
+    "module, _, name = sys.argv[2].partition(':'); getattr(import_module(module), name)(*sys.argv[3:])"
 )
 
 
@@ -67,9 +68,8 @@ class Isolated:
         self._folder = tempfile.TemporaryDirectory(prefix="medcolor-", ignore_cleanup_errors=True)
         request = {"function": function, "path": str(path), "memory": memory or free_memory(), "arguments": arguments}
         (Path(self._folder.name) / "request.pickle").write_bytes(pickle.dumps(request))
-        # -P: nothing of the folder that happens to be current is imported; output of decoders goes nowhere
-        command = [sys.executable, "-P", "-c", _START, "\n".join(p for p in sys.path if p), self._folder.name]
-        self._child = subprocess.Popen(
+        command = child_command("medcolor.io.isolated:serve", self._folder.name)
+        self._child = subprocess.Popen(  # output of decoders goes nowhere
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
@@ -118,7 +118,7 @@ class Isolated:
             raise _revived(json.loads((folder / _FAILURE).read_text("utf-8")), self.path)
         if code != 0 or not (folder / _RESULT).exists():
             raise ReadError(
-                self.path, ReadCode.UNDECODABLE, _death(code), "It is damaged or unusual; try another copy."
+                self.path, ReadCode.UNDECODABLE, manner_of_death(code), "It is damaged or unusual; try another copy."
             )
         said, value = _load(folder)
         for message in said:
@@ -157,6 +157,14 @@ def free_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def child_command(function: str, *arguments: str) -> list[str]:
+    """Return the command line of a child process that calls ``"package.module:name"`` with texts.
+
+    The child finds the modules that this process finds, and nothing of the folder that happens to be current.
+    """
+    return [sys.executable, "-P", "-c", _START, "\n".join(p for p in sys.path if p), function, *arguments]
 
 
 def serve(folder: str) -> None:
@@ -213,7 +221,8 @@ def _revived(record: dict[str, Any], path: Path) -> Exception:
     return ReadError(path, ReadCode.CORRUPT, f"reading it failed unexpectedly ({kind}).", "Please report this.")
 
 
-def _death(code: int) -> str:
+def manner_of_death(code: int) -> str:
+    """Say how a child process ended, by its return code."""
     if code >= 0:
         return f"the process reading it ended with code {code}."
     try:
@@ -289,4 +298,4 @@ def _load(folder: Path) -> tuple[list[str], Any]:
     return said, value
 
 
-__all__ = ["Isolated", "free_memory", "read_isolated", "serve"]
+__all__ = ["Isolated", "child_command", "free_memory", "manner_of_death", "read_isolated", "serve"]

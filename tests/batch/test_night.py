@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ import pytest
 from batch import nights
 
 from medcolor.batch import BatchSettings, Caps, run_batch
+from medcolor.batch.engine import PoolEngine, Source
+from medcolor.batch.finding import find_files
+from medcolor.batch.task import Outcome, State, Task
 from medcolor.phantom.traps import TRAPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -80,7 +84,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        caps = ("--timeout", "2", "--workers", "1")
+        caps = ("--timeout", "3", "--workers", "1")
         done = nights.night(base / "in", "-o", base / "out", *caps, env=env)
     finally:
         stop.set()
@@ -143,9 +147,11 @@ def test_no_process_and_no_unfinished_work_is_left(night: Night) -> None:
 def test_a_name_in_the_summary_leads_to_its_file(night: Night) -> None:
     name = re.search(r"<code>([0-9a-f]{10})</code>", night.summary)
     assert name is not None
-    found = nights.night(night.source, "-o", night.out, "--find", name[1])
-    assert found.returncode == 0
-    assert Path(found.stdout.strip()).is_file()
+    assert [Path(path).is_file() for path in find_files([night.source], night.out, name[1])] == [True]
+    series = next(night.out.glob("*/*/provenance.json")).parent.name
+    assert all(Path(path).is_file() for path in find_files([night.source], night.out, series))
+    assert find_files([night.source], night.out, series)
+    assert find_files([night.source], night.out, "0123456789") == []
 
 
 def test_a_second_night_does_nothing_and_says_the_same(night: Night) -> None:
@@ -167,6 +173,29 @@ def test_memory_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     report = run_batch([tmp_path / "in"], tmp_path / "out", BatchSettings("lut:viridis"), caps=caps, quiet=True)
     assert [refusal.code for refusal in report.accounts.refusals] == ["MemoryLimit"]
     assert report.exit_code == 2
+
+
+def test_deaths_are_counted_over_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in nights.environment(tmp_path / "env", injected=True).items():
+        monkeypatch.setenv(name, value)
+    nights.series(tmp_path / "in", 10, note=nights.CRASH.decode())
+    told: list[State] = []
+
+    class Interrupted(PoolEngine):
+        def run(self, source: Source, more: Callable[[], bool]) -> Iterator[tuple[Task, Outcome]]:
+            for task, outcome in super().run(source, more):
+                told.append(outcome.state)
+                yield task, outcome
+                if len(told) == 2:
+                    raise KeyboardInterrupt
+
+    settings, inputs = BatchSettings("lut:viridis"), [tmp_path / "in"]
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(inputs, tmp_path / "out", settings, engine=Interrupted(1, Caps()), quiet=True)
+    report = run_batch(inputs, tmp_path / "out", settings, engine=Interrupted(1, Caps()), quiet=True)
+    assert told == [State.DIED] * 3
+    assert report.accounts.series == {State.PARKED: 1}
+    assert run_batch(inputs, tmp_path / "out", settings, quiet=True).plan.todo == []
 
 
 def test_a_dry_run_writes_nothing(night: Night, tmp_path: Path) -> None:
