@@ -55,7 +55,8 @@ class Coloring:
         self.placement = place(self.scan)
         self.name = gray.name.rsplit(" (", 1)[0]
         self.session: ColoringSession | None = None
-        self.layer: Any = None
+        ours = (one for one in layers.layers_of(viewer, "color") if (layers.about(one) or {})["scan"] is self.scan)
+        self.layer: Any = next(ours, None)  # a panel that was closed left it
         self.fidelity: tuple[int, int] | None = None
         self.on_layer: list[Callable[[Coloring], None]] = []
         self._sessions: dict[str, ColoringSession] = {}
@@ -63,7 +64,6 @@ class Coloring:
         self._stop = threading.Event()
         self._pending: dict[str, Any] = {}
         self._painter: Any = None
-        self._guard: Guard | None = None
         self._dirty, self._ticks, self._closed = False, 0, False
         viewer.dims.events.point.connect(self._on_dims)
 
@@ -157,8 +157,6 @@ class Coloring:
         for session in self._sessions.values():
             session.close()
         self.viewer.dims.events.point.disconnect(self._on_dims)
-        if self._guard is not None:
-            self._guard.release()
 
     def tick(self) -> None:
         """Show what came since the last tick, where slices are not shown one by one."""
@@ -192,7 +190,7 @@ class Coloring:
         if worker != id(self._worker) or self._closed:
             return
         self._dirty = True
-        if self.layer is None or self.layer.metadata[layers.KEY]["session"] is not self.session:
+        if self.layer is None or self.layer.metadata[layers.KEY].get("session") is not self.session:
             self._show()
         elif self.along and k == self.visible_slice:
             self.refresh()
@@ -252,9 +250,8 @@ class Coloring:
             data, about, _ = layers.color_layer(self.session, self.name)
             position = self.viewer.layers.index(self.gray) + 1 if self.gray in self.viewer.layers else None
             self.layer = self._added(data, about | {"contrast_limits": (0, 255)}, position)
-            if self._guard is not None:
-                self._guard.release()
-            self._guard = Guard(self.layer)
+        if "guard" not in self.layer.metadata[layers.KEY]:
+            self.layer.metadata[layers.KEY]["guard"] = Guard(self.layer)  # for as long as there is a layer
         for follow in self.on_layer:
             follow(self)
 

@@ -30,11 +30,6 @@ class Guard:
             getattr(layer.events, name).connect(self._on_change)
         self._restore()
 
-    def release(self) -> None:
-        """Let go of the layer."""
-        for name in (*HONEST, "blending"):
-            getattr(self._layer.events, name).disconnect(self._on_change)
-
     def _on_change(self, event: Any) -> None:
         if self._busy:
             return

@@ -47,7 +47,7 @@ class ColorPanel(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self.viewer = viewer
+        self.viewer: Any = viewer
         self.scenes: dict[Any, _Scene] = {}  # by gray layer
         self.scene: _Scene | None = None
         self.top, self.look, self.trust = TopBox(), LookBox(), TrustBox(viewer)
@@ -112,6 +112,9 @@ class ColorPanel(QWidget):
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             event.disconnect(self._on_selection)
         self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self.scene = self._window = self.viewer = None  # nothing of a closed viewer stays
 
     # Following the viewer
 

@@ -75,9 +75,12 @@ class TopBox(QWidget):
         session = None if coloring is None else coloring.session
         shown = coloring is not None and coloring.shown
         working = coloring is not None and coloring.working and session is not None and session.step is not Step.DONE
-        left = session is None or not session.done or (bool(session.stale) and session.step in _STOPPED)
+        stopped = session is not None and bool(session.stale) and session.step in _STOPPED
+        left = session is None or not session.done or stopped or not shown
         self.button.setEnabled(coloring is not None and (working or left))
-        self.button.setText("Cancel" if working else "Go on" if left and shown else "Colour this scan")
+        self.button.setText(
+            "Cancel" if working else "Go on" if left and shown and session is not None else "Colour this scan"
+        )
         if session is not None:
             busy = working and session.step in _BUSY
             self.progress.setRange(0, 0 if busy else session.total)

@@ -25,7 +25,7 @@ class TrustBox(QWidget):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer: Any = viewer
         self._coloring: Coloring | None = None
         self.legend_key: Any = None
         self._drawn, self._final = 0.0, False
@@ -54,7 +54,7 @@ class TrustBox(QWidget):
     def close_down(self) -> None:
         """Draw nothing any more."""
         self._soon.stop()
-        self._coloring = None
+        self._coloring = self._viewer = None
 
     def say(self, words: str) -> None:
         """Show what is under the cursor."""

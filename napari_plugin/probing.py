@@ -29,15 +29,17 @@ def speak(coloring: Coloring) -> None:
     napari asks the layer, from a thread of its own; the session answers from any.
     """
     layer = coloring.layer
-    if layer.metadata[layers.KEY].get("speaks"):
+    about_it = layers.about(layer) or {}
+    speaks = "coloring" in about_it
+    about_it["coloring"] = coloring
+    if speaks:
         return
-    layer.metadata[layers.KEY]["speaks"] = True
     plain = layer.get_status
 
     def get_status(position: Any = None, **about: Any) -> dict[str, str]:
         status: dict[str, str] = plain(position, **about)
         if position is not None and about.get("world"):
-            words = words_at(coloring, position)
+            words = words_at(about_it["coloring"], position)
             status["value"] = words
             status["coordinates"] = f"{status.get('coords', '')}: {words}"
         return status

@@ -256,6 +256,8 @@ def test_colorizers_that_were_used_come_back_at_once(open_panel: Opener, ct_scan
     assert coloring.session is not physics
     assert not panel.look.palette.isEnabled()
     assert "not promised" in panel.trust.fidelity.text()
+    panel.viewer.layers.remove(coloring.layer)
+    qtbot.waitUntil(panel.top.button.isEnabled, timeout=5_000)
     panel.look.colorizer.setCurrentText("physics")
     assert coloring.session is physics
     assert np.shares_memory(coloring.layer.data, physics.rgba)
@@ -274,6 +276,24 @@ def test_a_refusal_is_one_sentence_and_the_panel_goes_on(open_panel: Opener, sai
     panel.look.colorizer.setCurrentText("lut:viridis")
     finish(qtbot, panel)
     assert panel.viewer.layers[-1].name == "it (colour)"
+
+
+def test_a_panel_that_is_opened_again_takes_up_the_layer_that_is_there(
+    open_panel: Opener, ct_scan: Scan, qtbot: Any, said: list[str]
+) -> None:
+    panel = open_panel(ct_scan)
+    model = panel.viewer
+    panel.close_down()
+    model.layers["it (colour)"].gamma = 2.0
+    assert model.layers["it (colour)"].gamma == 1.0, "the legend outlives the panel, so must its guard"
+    again = ColorPanel(model)
+    qtbot.addWidget(again)
+    again.look.colorizer.setCurrentText("physics")
+    again.color()
+    finish(qtbot, again)
+    assert [layer.name for layer in model.layers] == ["it (gray)", "it (colour)"]
+    assert np.shares_memory(model.layers["it (colour)"].data, again.scene.coloring.session.rgba)  # type: ignore[union-attr]
+    again.close_down()
 
 
 def test_confidence_is_a_layer_of_its_own(open_panel: Opener, ct_scan: Scan) -> None:
