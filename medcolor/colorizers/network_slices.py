@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from medcolor.color import ab_index, index_from_posteriors
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers.evidence import Index, Look
+from medcolor.colorizers.looks import Check, Settings, checked_look, nothing, palette_for_look
 from medcolor.colorizers.painting import recorded
-from medcolor.colorizers.slicewise import Check, Settings, checked_look, nothing, palette_for_look
-from medcolor.colorizers.soft_evidence import HALF_CONFIDENCE, SoftEvidence
+from medcolor.colorizers.prediction import HALF_CONFIDENCE
+from medcolor.colorizers.soft_evidence import SoftEvidence
 from medcolor.scan import Finding, Scan
 from medcolor.voi import Display
 
@@ -21,10 +22,12 @@ from medcolor.voi import Display
 class NetworkSlices:
     """A trained network at work on one scan; see :class:`~medcolor.colorizers.slicewise.Slicewise`."""
 
-    findings: tuple[Finding, ...] = ()
-
     def __init__(self, colorizer: Any, scan: Scan) -> None:
+        from medcolor.recognition import mismatch
+
         self.colorizer, self.scan = colorizer, scan
+        foreign = mismatch(scan, colorizer.bundle.card.family) if colorizer.check else None
+        self.findings: tuple[Finding, ...] = () if foreign is None else (foreign,)
         self._prediction = colorizer.predict(scan)
 
     @property

@@ -7,11 +7,8 @@ as the colorizer's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import inf
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +20,7 @@ from medcolor.colorizers import Colorizer
 from medcolor.colorizers.evidence import Evidence, LabelEvidence, Look, TableBook, TableEvidence
 from medcolor.colorizers.label_edges import SoftEdges, bled
 from medcolor.colorizers.label_grid import place
+from medcolor.colorizers.looks import Check, Settings, checked_look, nothing, palette_for_look
 from medcolor.colorizers.lut import LutColorizer
 from medcolor.colorizers.painting import recorded
 from medcolor.colorizers.segmentation import SegmentationColorizer, label_palette
@@ -30,38 +28,10 @@ from medcolor.colorizers.soft_evidence import SoftEvidence
 from medcolor.colorizers.tissue import TissueColorizer
 from medcolor.errors import PaletteError, SettingError
 from medcolor.luts import load_lut, with_strength
-from medcolor.palettes import Palette, load_palette, with_cvd
+from medcolor.palettes import Palette
 from medcolor.scan import Finding, KAxis, Scan
 from medcolor.tissue.model import TableModel
 from medcolor.voi import Display
-
-Style = str | Path | Palette
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What somebody chose; None: as the colorizer has it, and of ``cvd`` normal vision."""
-
-    palette: Style | None = None
-    strength: float | None = None
-    cvd: str | None = None
-    fade: float | None = None
-
-    def over(self, own: Settings) -> Settings:
-        """Return these, and where nothing was chosen those of a colorizer; ``cvd`` stays."""
-        return Settings(
-            own.palette if self.palette is None else self.palette,
-            own.strength if self.strength is None else self.strength,
-            self.cvd,
-            own.fade if self.fade is None else self.fade,
-        )
-
-
-Check = Callable[[], None]
-
-
-def nothing() -> None:
-    """Go on."""
 
 
 class Slicewise(Protocol):
@@ -130,54 +100,6 @@ def slicewise(colorizer: Colorizer, scan: Scan) -> Slicewise:
     if isinstance(chosen, NetworkColorizer):
         return NetworkSlices(chosen, scan)
     raise SettingError(f"{chosen.name} colours whole scans only; here one is needed that works slice by slice.")
-
-
-def checked_settings(strength: float | None, fade: float | None) -> None:
-    """Refuse numbers out of range.
-
-    Raises
-    ------
-    SettingError
-    """
-    if strength is not None and not 0 <= strength <= 1:
-        raise SettingError(f"strength must be between 0 (gray) and 1 (full colour), got {strength:g}.")
-    if fade is not None and not 0 <= fade <= 1:
-        raise SettingError(f"fade must be between 0 (off) and 1, got {fade:g}.")
-
-
-def checked_look(name: str, settings: Settings, *, fades: bool = False) -> tuple[float, float]:
-    """Return strength and fade.
-
-    Raises
-    ------
-    SettingError
-        Out of range, or a fade where nothing fades.
-    """
-    strength, fade = settings.strength or 0.0, settings.fade or 0.0
-    checked_settings(strength, fade)
-    if fade and not fades:
-        raise SettingError(f"{name} does not know how sure it is of a colour: fade is an option of trained bundles.")
-    return float(strength), float(fade)
-
-
-@lru_cache(maxsize=64)
-def _for_eye(palette: Palette, cvd: str) -> Palette:
-    return with_cvd(palette, cvd)
-
-
-def palette_for_look(family: str, names: tuple[str, ...], settings: Settings) -> Palette:
-    """Return the palette of these settings, for the eye in question.
-
-    Raises
-    ------
-    PaletteError, UnknownColorizerError
-        No such palette, or one of other classes.
-    """
-    style, cvd = settings.palette, settings.cvd
-    palette = style if isinstance(style, Palette) else load_palette(family, style or "anatomical")
-    if palette.names != names:
-        raise PaletteError(f"The palette's classes {palette.names} are not the colorizer's {names}.")
-    return palette if cvd is None else _for_eye(palette, cvd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,4 +217,4 @@ class _LabelSlices:
         return replace(colored, audit=audit)
 
 
-__all__ = ["Settings", "Slicewise", "Style", "checked_settings", "slicewise"]
+__all__ = ["Slicewise", "slicewise"]

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from medcolor.color import ab_index, index_from_posteriors
 from medcolor.colorizers.evidence import Index, Look
+from medcolor.colorizers.prediction import HALF_CONFIDENCE
+from medcolor.networks.expected_error import SMALLEST_ERROR
 
 FAINTEST = 4  # of 255: weights below that share of the largest one move no colour by a step
-HALF_CONFIDENCE = 10.0
-"""Expected error, in units of a*, b*, at which the confidence is one half: as in :mod:`medcolor.colorizers.network`."""
-SMALLEST_ERROR = 0.5
-"""In (a*, b*) steps, as in :mod:`medcolor.networks.expected_error`."""
 
 _FULL = np.float32(255)
 _LOWEST, _PER_STEP = np.float32(-5), np.float32(24)
@@ -266,4 +264,4 @@ def _mean_and_error(
     return mean.reshape(2, *planes.shape[1:]), error.reshape(planes.shape[1:])
 
 
-__all__ = ["HALF_CONFIDENCE", "Rating", "SoftEvidence", "SparseEvidence", "quantized_scale"]
+__all__ = ["Rating", "SoftEvidence", "SparseEvidence", "quantized_scale"]

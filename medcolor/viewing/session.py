@@ -18,7 +18,8 @@ from medcolor.color import law_table
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer, Progress, load_colorizer
 from medcolor.colorizers.evidence import Evidence
-from medcolor.colorizers.slicewise import Settings, Style, checked_settings, slicewise
+from medcolor.colorizers.looks import Settings, Style, checked_settings
+from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import SettingError
 from medcolor.scan import Scan, from_slices
 from medcolor.viewing.interrupt import Cancelled, interruptible
