@@ -22,6 +22,15 @@ def attach(viewer: Any) -> Canvas:
     return _canvases[viewer]
 
 
+def toggle_letters(viewer: Any) -> None:
+    """Show or hide the orientation letters."""
+    attach(viewer).toggle()
+
+
+KEYS: dict[str, keybindings.Action] = {"O": toggle_letters, "W": keybindings.next_window}
+"""What our layers answer to beside the colour panel's own keys."""
+
+
 class Canvas:
     """The letters of one viewer; follows its layers, its order of axes and its camera."""
 
@@ -57,7 +66,7 @@ class Canvas:
         found = layers.about(layer)
         if viewer is None or found is None:
             return
-        keybindings.bind(viewer, layer)
+        keybindings.bind(viewer, layer, KEYS)
         if len(layers.layers_of(viewer)) == 1:
             where = place(found["scan"])
             above = viewer.dims.ndim - 3

@@ -47,6 +47,6 @@ def prefer_medcolor() -> None:
 
 def toggle_letters(viewer: Viewer) -> None:
     """Show or hide the orientation letters (O)."""
-    from napari_plugin import keybindings
+    from napari_plugin import canvas
 
-    keybindings.toggle_letters(viewer)
+    canvas.toggle_letters(viewer)

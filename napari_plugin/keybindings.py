@@ -5,18 +5,11 @@ napari does not act on ``keybindings`` in a manifest yet, so they are bound here
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import ref
 
 Action = Callable[[Any], None]
-
-
-def toggle_letters(viewer: Any) -> None:
-    """Show or hide the orientation letters."""
-    from napari_plugin.canvas import attach
-
-    attach(viewer).toggle()
 
 
 def next_window(viewer: Any) -> None:
@@ -41,12 +34,9 @@ def next_window(viewer: Any) -> None:
     viewer.status = f"Window {chosen}"
 
 
-KEYS: dict[str, Action] = {"O": toggle_letters, "W": next_window}
-
-
-def bind(viewer: Any, layer: Any) -> None:
-    """Bind every key to a layer of ours, and to its viewer for when another layer is selected."""
-    for key, action in KEYS.items():
+def bind(viewer: Any, layer: Any, actions: Mapping[str, Action]) -> None:
+    """Bind keys to a layer of ours, and to its viewer for when another layer is selected."""
+    for key, action in actions.items():
         run = _for(ref(viewer), action)
         layer.bind_key(key, run, overwrite=True)
         viewer.bind_key(key, run, overwrite=True)
