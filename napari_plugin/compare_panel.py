@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QGridLayout, QLabel, QPushButton
 
 from medcolor.errors import MedcolorError
 from medcolor.io import read_segmentation
@@ -15,22 +15,22 @@ from medcolor.viewing.annotations import empty_drawing
 from medcolor.viewing.comparison import METHODS, NO_EVIDENCE, Compared, compare, in_words
 from medcolor.viewing.placement import place
 from napari_plugin import desk, layers
-from napari_plugin.errand import Errand, at_work, described
+from napari_plugin.docked import Docked
+from napari_plugin.errand import at_work, described
 
 _SLICE, _ALL = "visible slice", "all slices"
 
 
-class ComparePanel(QWidget):
+class ComparePanel(Docked):
     """Compares on the selected coloured scan."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.compared: Compared | None = None
         self.mask: Any = None
         self.seeds: Any = None
         self._scan: Any = None
-        self._errand = Errand(self._on_busy)
+        self._errand = self.errand(self._on_busy)
         self.method, self.extent = QComboBox(), QComboBox()
         for method in METHODS:
             self.method.addItem(f"{method.name}: {method.meaning}", method.name)
@@ -41,7 +41,7 @@ class ComparePanel(QWidget):
         self.overlay.setChecked(True)
         self.words, self.notice = QLabel("Paint two labels or more, then compare."), QLabel(NO_EVIDENCE)
         self.notice.setStyleSheet("font-weight: bold;")
-        column, grid = QVBoxLayout(self), QGridLayout()
+        column, grid = self.scrolled(), QGridLayout()
         for widget in (self.notice, self.method, self.extent):
             column.addWidget(widget)
         for number, button in enumerate((self.paint, self.go, self.load, self.jump)):
@@ -169,8 +169,3 @@ class ComparePanel(QWidget):
     def _on_busy(self, busy: bool) -> None:
         self.go.setEnabled(not busy)
         self.go.setText("Comparing ..." if busy else "Compare")
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Give up what runs."""
-        self._errand.close()
-        super().closeEvent(event)

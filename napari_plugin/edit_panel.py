@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QLabel, QPushButton, QSpinBox
 
 from medcolor.errors import MedcolorError
 from medcolor.io import write
@@ -16,7 +16,8 @@ from medcolor.viewing.cropping import Box, crop, crop_color
 from medcolor.viewing.placement import place
 from medcolor.viewing.sharing import picture_with_legend, save_film, save_picture, write_report
 from napari_plugin import desk, layers
-from napari_plugin.errand import Errand, Progress, at_work, described
+from napari_plugin.docked import Docked
+from napari_plugin.errand import Progress, at_work, described
 
 _SAVED = {  # button -> (is a folder, filter of the dialog, format)
     "Colour DICOM ...": (True, "", "dicom"),
@@ -46,20 +47,19 @@ def cropped(session: Any, box: Box, *, progress: Progress) -> tuple[Any, Any]:
     return crop(session.scan, box), crop_color(session.result(progress=progress), box)
 
 
-class EditPanel(QWidget):
+class EditPanel(Docked):
     """Works on the selected coloured scan."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.box: Any = None
         self.drawing: Any = None
-        self._errand = Errand(self._on_busy)
+        self._errand = self.errand(self._on_busy)
         self.first, self.last = QSpinBox(), QSpinBox()
         self.words = QLabel("Colour a scan first. Not for diagnosis.")
         self.words.setWordWrap(True)
         self.buttons: dict[str, QPushButton] = {}
-        column = QVBoxLayout(self)
+        column = self.scrolled()
         for title, actions in (
             ("Crop", {"Draw a box": self.draw_box, "Crop to it": self.crop}),
             (
@@ -75,8 +75,7 @@ class EditPanel(QWidget):
             column.addWidget(self._group(title, actions))
         column.addWidget(self.words)
         column.addStretch(1)
-        viewer.layers.selection.events.active.connect(self._on_layers)
-        viewer.layers.events.inserted.connect(self._on_layers)
+        self.follow_events(self._on_layers, viewer.layers.selection.events.active, viewer.layers.events.inserted)
         self._on_layers()
 
     # Crop
@@ -268,11 +267,6 @@ class EditPanel(QWidget):
             for number, part in enumerate((QLabel("slices, from and to"), self.first, self.last)):
                 grid.addWidget(part, 1, number)
         return group
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Give up what runs."""
-        self._errand.close()
-        super().closeEvent(event)
 
 
 def _last(scan: Any) -> tuple[int, int, int]:

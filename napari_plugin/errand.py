@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from qtpy.compat import isalive
+
 from medcolor.errors import MedcolorError
 from napari_plugin import desk, layers
 
@@ -24,10 +26,12 @@ class Errand:
     ----------
     busy
         Called with whether something runs, and whenever that changes.
+    owner
+        The widget; where it is gone, nobody is called.
     """
 
-    def __init__(self, busy: Callable[[bool], None]) -> None:
-        self._busy, self._worker, self._closed = busy, None, False
+    def __init__(self, busy: Callable[[bool], None], owner: Any) -> None:
+        self._busy, self._owner, self._worker, self._over = busy, owner, None, False
 
     @property
     def running(self) -> bool:
@@ -49,7 +53,11 @@ class Errand:
 
     def close(self) -> None:
         """Give up what runs, for good; its next step of progress ends it."""
-        self._closed = True
+        self._over = True
+
+    @property
+    def _closed(self) -> bool:
+        return self._over or not isalive(self._owner)
 
     def _in_thread(self, work: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, str]:
         try:

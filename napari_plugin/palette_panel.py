@@ -15,8 +15,6 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QVBoxLayout,
-    QWidget,
 )
 
 from medcolor.errors import MedcolorError
@@ -24,7 +22,8 @@ from medcolor.io import read
 from medcolor.palettes import load_palette
 from medcolor.viewing.palette_editing import Match, PaletteEditor, match
 from napari_plugin import desk
-from napari_plugin.errand import Errand, Progress, at_work, repaint
+from napari_plugin.docked import Docked
+from napari_plugin.errand import Progress, at_work, repaint
 from napari_plugin.steer_panel import swatch
 
 _FILES = "Palettes (*.yaml *.yml)"
@@ -35,24 +34,23 @@ def matched(session: Any, path: Path, *, progress: Progress) -> Match:
     return match(session, read(path, modality=session.scan.modality))
 
 
-class PalettePanel(QWidget):
+class PalettePanel(Docked):
     """Edits the palette of the selected coloured scan; the canvas follows every change."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.editor: PaletteEditor | None = None
         self._session: Any = None
         self._layer: Any = None
-        self._errand = Errand(lambda busy: self.match.setEnabled(not busy))
-        self._rest = Errand(lambda busy: None if busy else self._redraw())
+        self._errand = self.errand(lambda busy: self.match.setEnabled(not busy))
+        self._rest = self.errand(lambda busy: None if busy else self._redraw())
         self.classes, self.apart = QListWidget(), QLabel("Colour a scan: its palette can be edited here.")
         self.apart.setWordWrap(True)
         self.classes.setMinimumHeight(150)
         self.undo, self.reset = QPushButton("Undo"), QPushButton("As shipped")
         self.load, self.save = QPushButton("Load ..."), QPushButton("Save ...")
         self.match = QPushButton("Match a coloured image ...")
-        column, grid = QVBoxLayout(self), QGridLayout()
+        column, grid = self.scrolled(), QGridLayout()
         hint = QLabel("Double-click a class to choose its hue and chroma; lightness belongs to the scan.")
         hint.setWordWrap(True)
         for widget in (hint, self.classes, self.apart):
@@ -66,8 +64,7 @@ class PalettePanel(QWidget):
         self.load.clicked.connect(self._on_load)
         self.save.clicked.connect(self._on_save)
         self.match.clicked.connect(self._on_match)
-        viewer.layers.selection.events.active.connect(self.follow)
-        viewer.layers.events.inserted.connect(self.follow)
+        self.follow_events(self.follow, viewer.layers.selection.events.active, viewer.layers.events.inserted)
         self.follow()
 
     def follow(self, event: Any = None) -> None:
@@ -176,9 +173,3 @@ class PalettePanel(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "A coloured image")
         if path:
             self.match_to(Path(path))
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Give up what runs."""
-        self._errand.close()
-        self._rest.close()
-        super().closeEvent(event)

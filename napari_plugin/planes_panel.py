@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from medcolor.viewing.planes import Pane, Planes, Position, planes
 from napari_plugin import layers
+from napari_plugin.docked import Docked
 
 _LATER = 40  # ms: slices come faster than eyes
 _NONE = "Colour a scan: its axial, coronal and sagittal planes appear here."
@@ -115,12 +116,11 @@ class PaneView(QWidget):
         self.moved.emit(self._pane.to_position(row, column, self._position))
 
 
-class PlanesPanel(QWidget):
+class PlanesPanel(Docked):
     """Axial, coronal and sagittal planes of the selected coloured scan."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.position: Position = (0, 0, 0)
         self.views = (PaneView(), PaneView(), PaneView())
         self.words = QLabel(_NONE)
@@ -141,10 +141,9 @@ class PlanesPanel(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_LATER)
         self._timer.timeout.connect(self.draw)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._on_layers)
-        viewer.layers.selection.events.active.connect(self._on_layers)
-        viewer.dims.events.point.connect(self._on_dims)
+        events = viewer.layers.events
+        self.follow_events(self._on_layers, events.inserted, events.removed, viewer.layers.selection.events.active)
+        self.follow_events(self._on_dims, viewer.dims.events.point)
         self._on_layers()
 
     def move_to(self, position: Position) -> None:
@@ -205,3 +204,10 @@ class PlanesPanel(QWidget):
                 for each in self.views:
                     each.follow(position)
                 self._on_data()
+
+    def close_down(self) -> None:
+        """Let go of the layer, too."""
+        if self.layer is not None:
+            self.layer.events.set_data.disconnect(self._on_data)
+            self.layer = self.planes = None
+        super().close_down()

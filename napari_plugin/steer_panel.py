@@ -15,8 +15,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QVBoxLayout,
-    QWidget,
 )
 
 from medcolor.errors import MedcolorError
@@ -26,7 +24,8 @@ from medcolor.viewing.palette_editing import ab_of
 from medcolor.viewing.placement import place
 from medcolor.viewing.steering import Steering
 from napari_plugin import desk, layers
-from napari_plugin.errand import Errand, Progress, at_work, described
+from napari_plugin.docked import Docked
+from napari_plugin.errand import Progress, at_work, described
 
 _HOW = (
     "Choose a tissue or a colour, press Place hints, and click on the scan. The slice changes at once, the volume "
@@ -50,12 +49,11 @@ def through_volume(steering: Steering, *, progress: Progress) -> list[int]:
     return touched
 
 
-class SteerPanel(QWidget):
+class SteerPanel(Docked):
     """Hints on the selected coloured scan."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.steering: Steering | None = None
         self.points: Any = None
         self._layer: Any = None
@@ -63,7 +61,7 @@ class SteerPanel(QWidget):
         self._known: dict[int, Steering] = {}
         self._rgb: tuple[int, int, int] | None = None
         self._busy_with_points = False
-        self._errand = Errand(self._on_busy)
+        self._errand = self.errand(self._on_busy)
         self.tissue, self.color = QComboBox(), QPushButton("another colour ...")
         self.reach, self.tolerance = QDoubleSpinBox(), QDoubleSpinBox()
         self.volume = QCheckBox("through the volume")
@@ -71,9 +69,8 @@ class SteerPanel(QWidget):
         self.place, self.undo, self.clear = QPushButton("Place hints"), QPushButton("Undo"), QPushButton("Clear")
         self.words = QLabel(_HOW)
         self._build()
-        viewer.layers.selection.events.active.connect(self._on_layers)
-        viewer.layers.events.inserted.connect(self._on_layers)
-        viewer.layers.events.removed.connect(self._on_layers)
+        events = viewer.layers.events
+        self.follow_events(self._on_layers, events.inserted, events.removed, viewer.layers.selection.events.active)
         self._on_layers()
 
     # What a user does
@@ -244,7 +241,7 @@ class SteerPanel(QWidget):
             box.setDecimals(0)
             box.setSuffix(unit)
         self.words.setWordWrap(True)
-        form, row, column = QFormLayout(), QHBoxLayout(), QVBoxLayout(self)
+        form, row, column = QFormLayout(), QHBoxLayout(), self.scrolled()
         form.addRow("tissue", self.tissue)
         form.addRow("or", self.color)
         form.addRow("reaches", self.reach)
@@ -263,9 +260,8 @@ class SteerPanel(QWidget):
         self.clear.clicked.connect(self.clear_all)
         self.viewer.mouse_move_callbacks.append(self.suggest_at_cursor)
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Give up what runs."""
-        self._errand.close()
+    def close_down(self) -> None:
+        """Let go of the mouse, too."""
         if self.suggest_at_cursor in self.viewer.mouse_move_callbacks:
             self.viewer.mouse_move_callbacks.remove(self.suggest_at_cursor)
-        super().closeEvent(event)
+        super().close_down()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton
 
 from medcolor.errors import MedcolorError
 from medcolor.viewing.placement import place
 from medcolor.viewing.volume import VIEWS, Volume, depth_grows, presets, require_volume, view, volume
 from napari_plugin import desk, layers
-from napari_plugin.errand import Errand, at_work, described
+from napari_plugin.docked import Docked
+from napari_plugin.errand import at_work, described
 
 _NOTE = (
     "A picture of a volume blends many voxels along each ray: its colours are an impression. Read values in planes. "
@@ -19,22 +20,21 @@ _NOTE = (
 )
 
 
-class VolumePanel(QWidget):
+class VolumePanel(Docked):
     """Shows the selected coloured scan as a volume, and goes back to planes."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self.viewer = viewer
+        super().__init__(viewer)
         self.layer: Any = None
         self._scan: Any = None
         self._hidden: list[Any] = []
         self._before: Any = None
-        self._errand = Errand(self._on_busy)
+        self._errand = self.errand(self._on_busy)
         self.preset, self.by_confidence = QComboBox(), QCheckBox("Unsure colours more transparent")
         self.go, self.back, self.note = QPushButton("Show in 3-D"), QPushButton("Back to planes"), QLabel(_NOTE)
         self.note.setWordWrap(True)
         self.views = {name: QPushButton(f"from the {name}") for name in VIEWS}
-        column, grid = QVBoxLayout(self), QGridLayout()
+        column, grid = self.scrolled(), QGridLayout()
         for widget in (self.preset, self.by_confidence, self.go):
             column.addWidget(widget)
         column.addLayout(grid)
@@ -48,10 +48,9 @@ class VolumePanel(QWidget):
         self.back.clicked.connect(self.leave)
         self.preset.activated.connect(self._on_choice)
         self.by_confidence.toggled.connect(self._on_choice)
-        viewer.layers.events.inserted.connect(self._offer)
-        viewer.layers.selection.events.active.connect(self._offer)
-        viewer.layers.events.removed.connect(self._on_removed)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        self.follow_events(self._offer, viewer.layers.events.inserted, viewer.layers.selection.events.active)
+        self.follow_events(self._on_removed, viewer.layers.events.removed)
+        self.follow_events(self._on_ndisplay, viewer.dims.events.ndisplay)
         self._offer()
 
     def show_volume(self) -> None:
@@ -167,8 +166,3 @@ class VolumePanel(QWidget):
     def _on_busy(self, busy: bool) -> None:
         self.go.setEnabled(not busy)
         self.go.setText("Building ..." if busy else "Show in 3-D")
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Give up what runs."""
-        self._errand.close()
-        super().closeEvent(event)

@@ -52,7 +52,7 @@ class Preset:
 _PRESETS: dict[str, tuple[Preset, ...]] = {
     "CT": (
         Preset("body", "bone and vessels inside translucent flesh", {
-            "lung": 0.02, "fat": 0.02, "fluid": 0.08, "soft_tissue": 0.06, "enhanced": 0.6, "spongy_bone": 0.8,
+            "lung": 0.02, "fat": 0.02, "fluid": 0.05, "soft_tissue": 0.04, "enhanced": 0.35, "spongy_bone": 0.8,
             "cortical_bone": 0.95, "metal": 1,
         }),
         Preset("bones", "bone and metal alone", {"spongy_bone": 0.7, "cortical_bone": 0.95, "metal": 1}),
@@ -229,7 +229,7 @@ def volume(
     sk, sj, si = stride
     source = session.rgba
     rgba = source[::sk, ::sj, ::si].copy()
-    step = min(s * n for s, n in zip(spacing, stride, strict=True))
+    step = float(np.prod([s * n for s, n in zip(spacing, stride, strict=True)])) ** (1 / 3)  # rays step by voxels
     per_class = _per_voxel(np.array([chosen.opacity.get(name, 0.0) for name in names]), step)
     for n, k in enumerate(range(0, scan.shape[2], sk)):
         evidence = session.evidence(k)

@@ -136,3 +136,23 @@ def test_a_comparison_is_shown_with_its_words_and_jumps(viewer: Any, qtbot: Any)
     qtbot.waitUntil(lambda: not panel._errand.running, timeout=30_000)
     assert len(layers.layers_of(viewer, "compared")) == 3
     panel.close()
+
+
+def test_a_panel_taken_out_of_its_dock_lets_go_of_the_viewer_even_in_the_middle_of_work(
+    viewer: Any, qtbot: Any
+) -> None:
+    coloring(viewer)
+    panels = [SteerPanel(viewer), PalettePanel(viewer), EditPanel(viewer), ComparePanel(viewer)]
+    docks = [viewer.window.add_dock_widget(panel, name=type(panel).__name__) for panel in panels]
+    panels[3].method.setCurrentIndex(panels[3].method.findData("k-means"))
+    panels[3].extent.setCurrentIndex(1)
+    panels[3].run()
+    errand = panels[3]._errand
+    for dock in docks:
+        viewer.window.remove_dock_widget(dock)
+    assert all(panel._closed for panel in panels)
+    assert not [callback for callback in viewer.mouse_move_callbacks if "SteerPanel" in repr(callback)]
+    viewer.dims.set_current_step(0, 1)
+    viewer.layers.selection.active = viewer.layers[0]
+    qtbot.waitUntil(lambda: not errand.running, timeout=20_000)
+    assert layers.layers_of(viewer, "compared") == []
