@@ -46,8 +46,8 @@ _BLUR = (0.7, 1.5, 2.5)
 _SHADING = (0.10, 0.25, 0.50)
 
 
-_CURVES = {"MR": 0.8, "US": 0.4, "NM": 0.3, "MG": 0.3}
-"""Chance of another tone curve where gray has no unit. Thirty MR volumes without it taught thirty curves by heart."""
+_CURVES = {"US": 0.4, "NM": 0.3, "MG": 0.3}
+"""Chance of another tone curve. Not for MR: its levels come from the volume's own histogram, and a bent one has others."""
 
 
 def window_of(scan: Scan) -> Bounds:
