@@ -24,6 +24,8 @@ KEYS = (
     "card",
 )  # fmt: skip
 """What a config may hold beside ``define``, where it keeps what it refers to."""
+TRAIN = "train.yaml"
+"""What a bundle of ours was trained by, in its folder."""
 _NEEDED = ("family", "network", "normalization", "fit")
 
 
@@ -80,7 +82,7 @@ class Recipe:
 
 
 def config_path(name: Path | str) -> Path:
-    """Return the file a name stands for: itself, or one of configs/training and configs/overlays.
+    """Return the file a name stands for: itself, a bundle's train.yaml, one of configs/training or configs/overlays.
 
     Raises
     ------
@@ -90,6 +92,8 @@ def config_path(name: Path | str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if (path / TRAIN).is_file():
+        return path / TRAIN
     known = {p.stem: p for folder in ("training", "overlays") for p in sorted((config_dir() / folder).glob("*.yaml"))}
     if str(name) in known:
         return known[str(name)]
