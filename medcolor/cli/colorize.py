@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from medcolor.scan import Scan
     from medcolor.voi import Window
 
-OutputFormat = Literal["auto", "dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff"]
+OutputFormat = Literal[
+    "auto", "dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail"
+]
 SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "tiff": ".tif"}
 SAME = {"dicom": "dicom", "nifti": "nifti", "nrrd": "nrrd", "mha": "mha", "png": "png", "tiff": "tiff"}
 
@@ -65,7 +67,9 @@ def colorize(
     output
         Folder, or a file name for one volume (colored.nii.gz).
     to
-        Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour.
+        Output format; auto is the format of the source (DICOM for DICOM), PNG where that cannot hold colour. seg is a
+        DICOM Segmentation of the tissue classes behind the colours; presentation a DICOM presentation state, for
+        lut:NAME; thumbnail one small PNG of the middle slice.
     colorizer
         auto takes, for each scan, the trained bundle that is the default of its modality, else physics, and says
         which. Or name one: physics, a trained bundle, lut:NAME, or seg:PATH with a label map or DICOM SEG; "medcolor
@@ -216,6 +220,7 @@ def run_job(job: Job, paint: Colorizer, settings: Settings, entries: list[Entry]
 def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Choice, ColorScan]:
     """Read, colour and write one scan."""
     from medcolor.colorizers.auto import choice_for
+    from medcolor.colorizers.companions import options_for
     from medcolor.io import read, write
 
     scan = read(job.path, series=job.series, modality=settings.modality)
@@ -228,7 +233,9 @@ def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Cho
     target, form = destination(colored, settings)
     if settings.burn_in and not (form or "").startswith("dicom"):
         raise WriteError(f"--burn-in writes its strip into DICOM objects, and {target} would be {form or 'none'}.")
-    options = {"burn_in": True} if settings.burn_in else {}
+    with progress_bar("tissues", quiet=settings.quiet or form != "seg") as progress:
+        options = options_for(form, choice.colorizer, scan, window=settings.window, progress=progress)
+    options |= {"burn_in": True} if settings.burn_in else {}
     write(colored, target, format=form, force=settings.force, **options)
     if not settings.quiet:
         describe(scan, colored)

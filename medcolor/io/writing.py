@@ -34,7 +34,8 @@ _FILES: dict[str, FileFormat] = {
     "mha": FileFormat((".mha", ".mhd"), lambda picture: check_itk(picture, "MetaImage"), write_mha),
     "tiff": FileFormat((".tif", ".tiff"), check_tiff, write_tiff),
 }
-FORMATS = ("dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff")
+FORMATS = ("dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail")
+COMPANIONS = frozenset({"seg", "presentation"})  # DICOM objects beside the colour series
 FILE_SUFFIXES = (*(s for form in _FILES.values() for s in form.suffixes), ".png")
 
 
@@ -58,12 +59,15 @@ def write(
         A file for nifti, nrrd, mha and tiff; a folder for dicom and png (0001.png ... in slice order). A name ending
         in .png takes an image of one slice.
     format : str, optional
-        One of "dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff". Default: by the name; a name
-        without a known ending is a folder of dicom if the value came from DICOM, else of png.
+        One of "dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail".
+        Default: by the name; a name without a known ending is a folder of dicom if the value came from DICOM, else of
+        png. "seg" and "presentation" are written beside colours and need what ``medcolor.colorizers.companions`` gives.
     force : bool
         Overwrite. An earlier output of more slices leaves no slice behind.
     **options
-        Passed to the DICOM writer: ``burn_in``, ``synthetic_flag``, ``modality_tag``.
+        Of "dicom", "dicom-multiframe": ``burn_in``, ``synthetic_flag``, ``modality_tag``. Of "seg": ``segmentation``
+        (Segmentation), ``omit_empty_frames``. Of "presentation": ``scan`` (Scan), ``display`` (Window or VoiLut). Of
+        "thumbnail": ``size`` in pixels.
 
     Returns
     -------
@@ -81,8 +85,12 @@ def write(
     """
     target = Path(path)
     form = _format(value, target, format)
-    if options and not form.startswith("dicom"):
+    if options and not (form.startswith("dicom") or form in COMPANIONS or form == "thumbnail"):
         raise TypeError(f"{', '.join(options)}: options of DICOM output, and this is {form}.")
+    if form == "thumbnail":
+        return _write_thumbnail(value, target, force=force, **options)
+    if form in COMPANIONS:
+        return _write_companion(value, target, form, force=force, options=options)
     if form.startswith("dicom"):
         return _write_dicom(value, target, form, force=force, options=options)
     picture = picture_of(value)
@@ -99,6 +107,8 @@ def _format(value: Writable, path: Path, wanted: str | None) -> str:
         raise WriteError(f'"{wanted}" is no output format. Available: {", ".join(FORMATS)}.')
     if wanted in _FILES and by_name != wanted:
         raise WriteError(f"{path}: {wanted} needs a file name ending in {' or '.join(_FILES[wanted].suffixes)}.")
+    if wanted == "thumbnail" and by_name == "png":
+        return wanted
     if wanted is not None and by_name not in {None, wanted} and not path.is_dir():
         raise WriteError(f"{path}: the name says {by_name}, the format asked for is {wanted}. Name a folder instead.")
     if wanted is not None:
@@ -153,6 +163,46 @@ def _write_dicom(value: Writable, folder: Path, form: str, *, force: bool, optio
 
     layout: Layout = "multiframe" if form == "dicom-multiframe" else "series"
     return write_dicom(value, folder, layout=layout, force=force, beside={sidecar: record}, **options)
+
+
+def _write_companion(value: Writable, folder: Path, form: str, *, force: bool, options: dict[str, Any]) -> list[Path]:
+    if not isinstance(value, ColorScan):
+        raise WriteError(f"{form} is written beside a coloured scan; this is a {type(value).__name__}.")
+    needed = {"seg": ("segmentation",), "presentation": ("scan", "display")}[form]
+    if missing := [name for name in needed if options.get(name) is None]:
+        raise TypeError(f"{form} needs {', '.join(missing)}: see medcolor.colorizers.companions.options_for.")
+    picture, sidecar = picture_of(value), folder / SIDECAR
+
+    def record(written: list[Path], files: OpenFiles) -> None:
+        _write_record(picture.record | {"kind": form}, sidecar, written, files)
+
+    if form == "seg":
+        from medcolor.io.dicom.tissue_seg import write_tissue_seg
+
+        return write_tissue_seg(value, folder, force=force, beside={sidecar: record}, **options)
+    from medcolor.io.dicom.presentation import write_presentation
+
+    return write_presentation(value, folder, force=force, beside={sidecar: record}, **options)
+
+
+def _write_thumbnail(value: Writable, path: Path, *, force: bool, **options: Any) -> list[Path]:
+    from medcolor.io.thumbnail import SIZE, thumbnail_png
+
+    if not isinstance(value, ColorScan):
+        raise WriteError(f"Thumbnails are made of coloured scans; this is a {type(value).__name__}.")
+    single = path.suffix.lower() == ".png"
+    target = path if single else path / "thumbnail.png"
+    sidecar = path.with_name(f"{path.name}.json") if single else path / SIDECAR
+    size = options.pop("size", SIZE)
+    if options:
+        raise TypeError(f"{', '.join(options)}: no option of a thumbnail.")
+    data = thumbnail_png(value, size=size)
+    with atomic_files([target, sidecar], force=force) as files:
+        with files.open(target) as stream:
+            stream.write(data)
+        record = {name: part for name, part in picture_of(value).record.items() if name not in {"geometry", "gray"}}
+        _write_record(record | {"kind": "thumbnail", "size": size}, sidecar, [target], files)
+    return [target]
 
 
 def _write_record(record: dict[str, Any], sidecar: Path, written: list[Path], files: OpenFiles) -> None:

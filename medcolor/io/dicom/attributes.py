@@ -67,14 +67,14 @@ def shared_attributes(
     header = colored.source.headers[0] if colored.source.headers else Dataset()
     out = Dataset()
     copy_identity(out, header, source_key)
-    _series(out, header, colored, source_key, settings, modality_tag)
-    _laterality(out, header, volume=placed)
+    describe_series(out, header, colored, source_key, settings, modality_tag)
+    describe_side(out, header, volume=placed)
     if placed:
         own = derived_uid(str(header.get("SeriesInstanceUID", source_key)), "frame of reference")
         put(out, "FrameOfReferenceUID", header.get("FrameOfReferenceUID") or own)
         out.PositionReferenceIndicator = None
         copy_present(header, out, ("PositionReferenceIndicator",))
-    _equipment(out, colored)
+    describe_equipment(out, colored)
     _labels(out, colored, in_place=in_place, synthetic_flag=synthetic_flag, strip_rows=strip_rows)
     _pixel_history(out, colored)
     if not placed:
@@ -89,9 +89,10 @@ def shared_attributes(
     return out
 
 
-def _series(
+def describe_series(
     out: Dataset, header: Any, colored: ColorScan, source_key: str, settings: str, modality_tag: str | None
 ) -> None:
+    """Name the series, its modality and its dates."""
     copy_present(header, out, _SERIES)
     if out.get("BodyPartExamined") and _term(out.BodyPartExamined) in _UNPAIRED:
         out.BodyPartExamined = _term(out.BodyPartExamined)
@@ -127,20 +128,26 @@ def _term(body_part: Any) -> str:
     return "".join(c for c in str(body_part or "").upper() if c.isalnum())
 
 
-def _laterality(out: Dataset, header: Any, *, volume: bool) -> None:
+def unpaired(header: Any) -> bool:
+    """Whether the body has one of the part examined."""
+    return _term(header.get("BodyPartExamined")) in _UNPAIRED
+
+
+def describe_side(out: Dataset, header: Any, *, volume: bool) -> None:
     """State the side as the source does; where nobody knows it, say so in the way the object allows."""
     if header.get("ImageLaterality"):
         copy_present(header, out, ("ImageLaterality",))
     elif header.get("Laterality"):
         copy_present(header, out, ("Laterality",))
-    elif _term(header.get("BodyPartExamined")) not in _UNPAIRED:
+    elif not unpaired(header):
         if volume:
             out.ImageLaterality = "U"
         else:
             out.Laterality = None
 
 
-def _equipment(out: Dataset, colored: ColorScan) -> None:
+def describe_equipment(out: Dataset, colored: ColorScan) -> None:
+    """Name medcolor as the equipment, and the scanner and how colours were made as contributors."""
     from pydicom import Dataset
 
     provenance = colored.provenance

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 1_500_000_000  # bytes of pixels in one object; many toolkits stop at 2 GiB
 _LONGEST_VECTOR = 3800  # values of 16 characters in an element whose length has 16 bits
-_NO_DATE = "19000101", "000000"  # stands for "unknown", as in de-identified data; now() would differ at each run
+NO_DATE = "19000101", "000000"  # stands for "unknown", as in de-identified data; now() would differ at each run
 _CINE = ("CineRate", "RecommendedDisplayFrameRate", "FrameDelay", "PreferredPlaybackSequencing", "EffectiveDuration")
 
 
@@ -65,7 +65,7 @@ def add_frames(out: Dataset, colored: ColorScan, slices: range, planes: Sequence
     if planes is not None:
         _functional_groups(out, colored, planes)
         if not dated:
-            out.ContentDate, out.ContentTime = _NO_DATE
+            out.ContentDate, out.ContentTime = NO_DATE
 
 
 def _pages(out: Dataset, slices: range) -> None:

@@ -116,7 +116,7 @@ def write_dicom(
         width = max(4, len(str(len(parts))))
         paths = [folder / f"{n + 1:0{width}d}.dcm" for n in range(len(parts))]
         more = dict(beside or {})
-        with atomic_files([*paths, *more], force=force, obsolete=_earlier_output(folder) if force else ()) as files:
+        with atomic_files([*paths, *more], force=force, obsolete=earlier_output(folder) if force else ()) as files:
             for n, (path, slices) in enumerate(zip(paths, parts, strict=True)):
                 head = _head(series, n, slices)
                 with files.open(path) as file:
@@ -127,7 +127,7 @@ def write_dicom(
     return paths
 
 
-def _earlier_output(folder: Path) -> list[Path]:
+def earlier_output(folder: Path) -> list[Path]:
     """Return the numbered files that medcolor wrote there before: a shorter series must not leave a mixture."""
     earlier = []
     for path in folder.glob("[0-9]*.dcm"):
@@ -151,7 +151,7 @@ def _prepare(
     added = 0 if strip is None else strip.shape[0]
     if max(rgb.shape[1] + added, rgb.shape[2]) > 65535:
         raise WriteError(f"DICOM images have at most 65535 rows and columns, these have {colored.shape[1::-1]}.")
-    key = _source_key(colored, rgb)
+    key = source_key(colored, rgb)
     settings = canonical(
         {
             "provenance": colored.provenance.to_json(),
@@ -179,11 +179,11 @@ def _prepare(
     charset = shared.SpecificCharacterSet
     numbers = _instance_numbers(colored)
     return _Series(
-        colored, rgb, planes, in_place, key, settings, multi, strip, _encode(shared, charset), charset, numbers
+        colored, rgb, planes, in_place, key, settings, multi, strip, encode(shared, charset), charset, numbers
     )
 
 
-def _source_key(colored: ColorScan, rgb: NDArray[np.uint8]) -> str:
+def source_key(colored: ColorScan, rgb: NDArray[Any]) -> str:
     """Return a content digest of the source; of the colour itself where the source is unknown."""
     source = colored.source
     if source.digest:
@@ -237,11 +237,11 @@ def _head(series: _Series, number: int, slices: range) -> bytes:
         own.PixelSpacing = list(plane.spacing)
         own.SliceThickness = plane.thickness or None
         copy_present(header, own, ("SliceLocation",))
-    elements = series.shared | _encode(own, series.charset)
+    elements = series.shared | encode(own, series.charset)
     rows = series.rgb.shape[1] + (0 if series.strip is None else series.strip.shape[0])
     length = len(slices) * rows * series.rgb.shape[2] * 3
     pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, length + length % 2)
-    meta = _file_meta(_MULTI if series.multi else _SINGLE, own.SOPInstanceUID)
+    meta = file_head(_MULTI if series.multi else _SINGLE, own.SOPInstanceUID)
     return b"".join([meta, *(elements[tag] for tag in sorted(elements)), pixels])
 
 
@@ -266,7 +266,7 @@ def _write_pixels(file: BinaryIO, series: _Series, slices: range) -> None:
         file.write(b"\0")
 
 
-def _encode(attributes: Dataset, charset: Any) -> dict[int, bytes]:
+def encode(attributes: Dataset, charset: Any) -> dict[int, bytes]:
     """Return each element as bytes, by tag: what objects share need not be encoded for each of them."""
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_data_element
@@ -280,7 +280,8 @@ def _encode(attributes: Dataset, charset: Any) -> dict[int, bytes]:
     return encoded
 
 
-def _file_meta(sop_class: str, instance: str) -> bytes:
+def file_head(sop_class: str, instance: str) -> bytes:
+    """Return preamble and file meta information of an object."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.filewriter import write_file_meta_info
 
