@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from medcolor import phantom
+from medcolor.bundles import bundle_names, read_card
 from medcolor.cli import run
 from medcolor.cli.train import _stopping
 from medcolor.errors import TrainingError
