@@ -35,7 +35,7 @@ def series_record(row: Row) -> dict[str, Any]:
 def write_manifest(
     out: Path, study: str, rows: Sequence[Row], fingerprint: dict[str, Any], versions: dict[str, str]
 ) -> None:
-    """Write OUT/STUDY/manifest.json, whole or not at all."""
+    """Write OUT/STUDY/manifest.json, whole or not at all; one that says the same already is left alone."""
     record = {
         "medcolor": versions.get("medcolor", ""),
         "notice": "Colour is synthetic; not for diagnostic use.",
@@ -46,4 +46,6 @@ def write_manifest(
         "versions": versions,
         "series": [series_record(row) for row in sorted(rows, key=lambda row: row.key)],
     }
-    write_text(out / study / "manifest.json", json.dumps(record, indent=1, sort_keys=True) + "\n", out)
+    target, text = out / study / "manifest.json", json.dumps(record, indent=1, sort_keys=True) + "\n"
+    if not target.is_file() or target.read_text("utf-8") != text:
+        write_text(target, text, out)

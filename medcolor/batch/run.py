@@ -294,6 +294,13 @@ def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) ->
     keys: defaultdict[str, list[str]] = defaultdict(list)
     for task in (*run.plan.todo, *(task for task, _ in run.plan.finished)):
         keys[task.study].append(task.key)
+
+    def tell(study: str) -> None:
+        rows = [row for key in keys[study] if (row := run.journal.row(key)) is not None]
+        _again(run, lambda: write(study, rows))
+
+    for study in keys.keys() - left.keys():  # a run that was killed may have come no further than its journal
+        tell(study)
     run.progress.start()
     for task, outcome in engine.run(run.next, lambda: bool(run.queue)):
         if not run.take(task, outcome):
@@ -302,8 +309,7 @@ def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) ->
         run.progress.done(run.through, len(run.plan.todo), failed)
         left[task.study] -= 1
         if not left[task.study]:
-            rows = [row for key in keys[task.study] if (row := run.journal.row(key)) is not None]
-            _again(run, lambda study=task.study, rows=rows: write(study, rows))  # type: ignore[misc]
+            tell(task.study)
 
 
 def _again(run: _Run, action: Callable[[], T]) -> T:

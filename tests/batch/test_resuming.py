@@ -121,10 +121,14 @@ def test_skipping_follows_content_and_settings(source: Path, reference: Path, tm
     before = nights.objects(out)
     assert before.items() <= nights.objects(reference).items()  # other folder, other company, same names and bytes
 
+    manifest = next(out.glob("*/manifest.json"))
+    told = manifest.read_bytes()
+    manifest.unlink()  # as if the run had been killed just before
     os.utime(mine / "0/0001.dcm")  # touched: looked at, not done again
     touched = run(mine, out)
     assert (len(touched.plan.todo), touched.accounts.earlier) == (1, 2)
     assert run(mine, out).plan.todo == []
+    assert manifest.read_bytes() == told
 
     (mine / "0/0001.dcm").rename(mine / "0/renamed.dcm")  # names decide nothing
     run(mine, out)
