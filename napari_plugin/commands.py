@@ -47,6 +47,6 @@ def prefer_medcolor() -> None:
 
 def toggle_letters(viewer: Viewer) -> None:
     """Show or hide the orientation letters (O)."""
-    from napari_plugin import canvas
+    from napari_plugin import canvas, desk
 
-    canvas.toggle_letters(viewer)
+    canvas.toggle_letters(desk.bare(viewer))

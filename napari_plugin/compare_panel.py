@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QGridLayout, QLabel, QPushButton
 
 from medcolor.errors import MedcolorError
@@ -24,7 +24,8 @@ _SLICE, _ALL = "visible slice", "all slices"
 class ComparePanel(Docked):
     """Compares on the selected coloured scan."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.compared: Compared | None = None
         self.mask: Any = None

@@ -31,6 +31,11 @@ def window_of(found: Any) -> Any | None:
         return None
 
 
+def bare(viewer: Any) -> Any:
+    """Return a viewer itself: napari hands over a proxy, whose layers are other objects at every look."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def refuse(error: Exception) -> None:
     """Say in one message why something was not done; without a window, raise it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QGroupBox, QLabel, QPushButton, QSpinBox
 
 from medcolor.errors import MedcolorError
@@ -50,7 +50,8 @@ def cropped(session: Any, box: Box, *, progress: Progress) -> tuple[Any, Any]:
 class EditPanel(Docked):
     """Works on the selected coloured scan."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.box: Any = None
         self.drawing: Any = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QColorDialog,
@@ -37,7 +37,8 @@ def matched(session: Any, path: Path, *, progress: Progress) -> Match:
 class PalettePanel(Docked):
     """Edits the palette of the selected coloured scan; the canvas follows every change."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.editor: PaletteEditor | None = None
         self._session: Any = None

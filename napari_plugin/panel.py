@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtCore import QEvent, QObject, Qt, QThreadPool, QTimer
 from qtpy.QtWidgets import (
     QScrollArea,
@@ -45,9 +45,10 @@ class ColorPanel(QWidget):
     Closing the panel or the viewer ends what runs; layers stay.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self.viewer: Any = viewer
+        self.viewer: Any = desk.bare(viewer)
+        viewer = self.viewer
         self.scenes: dict[Any, _Scene] = {}  # by gray layer
         self.scene: _Scene | None = None
         self.top, self.look, self.trust = TopBox(), LookBox(), TrustBox(viewer)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QImage, QPainter
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from medcolor.viewing.planes import Pane, Planes, Position, planes
-from napari_plugin import layers
+from napari_plugin import desk, layers
 from napari_plugin.docked import Docked
 
 _LATER = 40  # ms: slices come faster than eyes
@@ -119,7 +119,8 @@ class PaneView(QWidget):
 class PlanesPanel(Docked):
     """Axial, coronal and sagittal planes of the selected coloured scan."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.position: Position = (0, 0, 0)
         self.views = (PaneView(), PaneView(), PaneView())

@@ -7,7 +7,7 @@ from typing import Any
 
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
 
-from napari_plugin import layers
+from napari_plugin import desk, layers
 from napari_plugin.coloring import Coloring
 
 MODES = ("colour", "gray", "split", "swipe")
@@ -17,7 +17,7 @@ _NEAR = 12  # pixels from the line where a press takes hold of it
 
 def toggle_color(viewer: Viewer) -> None:
     """Show gray or colour of the selected colour layer, else of the topmost."""
-    layer = layers.current(viewer, "color")
+    layer = layers.current(desk.bare(viewer), "color")
     if layer is None:
         return
     showing = (layers.about(layer) or {}).get("showing")

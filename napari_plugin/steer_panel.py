@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -52,7 +52,8 @@ def through_volume(steering: Steering, *, progress: Progress) -> list[int]:
 class SteerPanel(Docked):
     """Hints on the selected coloured scan."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.steering: Steering | None = None
         self.points: Any = None

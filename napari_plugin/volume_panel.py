@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
+import napari.viewer  # the annotation, spelled out, is how napari hands its viewer over
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton
 
 from medcolor.errors import MedcolorError
@@ -23,7 +23,8 @@ _NOTE = (
 class VolumePanel(Docked):
     """Shows the selected coloured scan as a volume, and goes back to planes."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        viewer = desk.bare(viewer)
         super().__init__(viewer)
         self.layer: Any = None
         self._scan: Any = None
