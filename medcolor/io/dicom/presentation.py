@@ -227,9 +227,9 @@ def _voi(display: Display, rescale: Rescale, scan: Scan) -> Dataset:
     first = round(display.first)
     if first != display.first or not (-(1 << 15) if signed else 0) <= first < (1 << 15 if signed else 1 << 16):
         raise WriteError("The display table starts at a value that DICOM cannot say; choose a window instead.")
-    # one entry for each display gray; 16 bits, of which 8 count, keep the length even
-    lut.add_new(0x00283002, "SS" if signed else "US", [_length(display), first, 8])
-    lut.add_new(0x00283006, "OW", display.table.astype("<u2").tobytes())
+    # 16 bits, which all that read tables know: v * 257 is exactly v / 255 of the range
+    lut.add_new(0x00283002, "SS" if signed else "US", [_length(display), first, 16])
+    lut.add_new(0x00283006, "OW", (display.table.astype("<u2") * 257).tobytes())
     item.VOILUTSequence = [lut]
     return item
 

@@ -154,6 +154,8 @@ def _dataset(colored: ColorScan, segmentation: Segmentation, frames: list[_Frame
     ds.SegmentationType = "BINARY"
     ds.SegmentSequence = [segment_item(n, segmentation, colored) for n in sorted(segmentation.names)]
     _functional_groups(ds, colored, frames, planes, derived, key)
+    if derived is None and "SourceImageSequence" in sources:  # on a grid of its own: from all of them
+        ds.SharedFunctionalGroupsSequence[0].DerivationImageSequence = [_derivation_item(sources)]
     return ds
 
 
@@ -171,13 +173,15 @@ def _pixels(ds: Dataset, colored: ColorScan, count: int) -> None:
 
 def _derivation(colored: ColorScan, k: int) -> Dataset | None:
     """Return the Derivation Image item of a slice; None where its source cannot be named."""
+    found = referenced(colored, [k], in_place=True)
+    return _derivation_item(found) if "SourceImageSequence" in found else None
+
+
+def _derivation_item(sources: Dataset) -> Dataset:
     from pydicom import Dataset
 
-    found = referenced(colored, [k], in_place=True).get("SourceImageSequence")
-    if not found:
-        return None
     item = Dataset()
-    item.SourceImageSequence = found
+    item.SourceImageSequence = sources.SourceImageSequence
     item.DerivationCodeSequence = [coded("113076", "Segmentation")]
     return item
 
