@@ -15,9 +15,9 @@ from medcolor.errors import ReadCode, ReadError
 VOLUMES = frozenset({"nifti", "nrrd", "mha"})
 _ASIDE = frozenset({ReadCode.NO_PIXEL_DATA, ReadCode.UNSUPPORTED_OBJECT, ReadCode.NOT_AN_IMAGE_FILE})
 Look = dict[str, Any]
-"""form ("dicom", "archive", "volume", "picture", or "" for none), names of study, of series, and of series by its UID
-alone; state, code and reason of a file that is no part of a series; ``holds`` of an archive: names and count of each
-series."""
+"""form ("dicom", "archive", "volume", "picture", or "" for none); family of the modality; names of study, of series,
+and of series by its UID alone; state, code and reason of a file that is no part of a series; ``holds`` of an archive:
+names and count of each series."""
 
 
 def look(path: Path) -> Look:
@@ -98,7 +98,15 @@ def _instance(instance: Any) -> Look:
     if error is not None:
         raise error
     study, series, uid = _names(instance)
-    return {"form": "dicom", "study": study, "series": series, "uid": uid}
+    return {"form": "dicom", "study": study, "series": series, "uid": uid, "family": _family(ds)}
+
+
+def _family(ds: Any) -> str:
+    """Return CT, MR ... or "": a word of ours, whatever the file says."""
+    from medcolor.io.dicom import header
+    from medcolor.scan import family
+
+    return family(header.text(ds, "Modality")) or ""
 
 
 def _should_have_pixels(ds: Any) -> bool:

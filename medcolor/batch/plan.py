@@ -15,7 +15,7 @@ from medcolor.batch.inputs import Found, Wanted, uid_name, walk
 from medcolor.batch.journal import Journal, Row
 from medcolor.batch.looking import Look
 from medcolor.batch.naming import file_label, output_name
-from medcolor.batch.settings import BatchSettings, digest_of
+from medcolor.batch.settings import BatchSettings, digest_of, fingerprint_for
 from medcolor.batch.task import FINISHED, LASTING, BatchCode, State, Task
 from medcolor.errors import ReadCode
 
@@ -31,6 +31,7 @@ class Series:
     series: str
     form: str
     modality: str | None
+    family: str
     files: list[tuple[Found, str]] = field(default_factory=list)
 
 
@@ -183,7 +184,7 @@ class Planner:
         for study, name, uid, _ in holds:
             if wanted.series and uid_name(wanted.series) != uid:
                 continue
-            each = series.setdefault(name, Series(study, name, look["form"], wanted.modality))
+            each = series.setdefault(name, Series(study, name, look["form"], wanted.modality, look.get("family", "")))
             if each.files and (archive or each.form == "archive" or look["form"] in {"volume", "picture"}):
                 continue  # here already, from elsewhere
             used = True
@@ -194,11 +195,12 @@ class Planner:
     def _sort(self, plan: Plan, each: Series) -> None:
         """Find out whether a series is finished."""
         modality = each.modality or self.settings.modality
-        fingerprint = digest_of(self.fingerprint | {"modality": modality})
+        mine = fingerprint_for(self.fingerprint, modality or each.family or None)
+        fingerprint = digest_of(mine | {"modality": modality})
         files = sorted(each.files, key=lambda pair: pair[0].path)
         task = Task(
             key=output_name(each.series, fingerprint),
-            study=output_name(each.study, digest_of(self.fingerprint)),
+            study=output_name(each.study, digest_of(self.fingerprint | {"weights_sha256": {}})),
             series=each.series,
             form=each.form,
             files=tuple(found.path for found, _ in files),

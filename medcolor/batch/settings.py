@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medcolor.errors import SettingError
+from medcolor.scan import family
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer
@@ -127,20 +128,41 @@ def digest_of(record: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _weights(settings: BatchSettings) -> dict[str, str]:
-    """Return the sha256 of the weights that may be used, by bundle."""
+def fingerprint_for(fingerprint: dict[str, Any], modality: str | None) -> dict[str, Any]:
+    """Return what can change the outputs of one modality: a new network for CT does not concern MR.
+
+    Parameters
+    ----------
+    fingerprint : dict
+        ``BatchSettings.fingerprint()``.
+    modality : str or None
+        None where nothing says it: then all networks count.
+    """
+    weights = fingerprint["weights_sha256"]
+    if modality:
+        weights = {name: sha for name, sha in weights.items() if name == family(modality)}
+    return fingerprint | {"modality": modality, "weights_sha256": weights}
+
+
+def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:
+    """Return the sha256 of the weights that may be used: family -> bundle -> sha256."""
     from medcolor.bundle_files import read_card
     from medcolor.bundles import bundle_names, default_bundle, find_bundle
     from medcolor.scan import MODALITIES
 
     if settings.colorizer == "auto":
-        cards = [card for family in MODALITIES if (card := default_bundle(family)) is not None]
+        cards = [card for each in MODALITIES if (card := default_bundle(each)) is not None]
         cards += [read_card(find_bundle(name)) for name in bundle_names()]  # CT without units takes one that is none
     elif settings.colorizer in bundle_names() or Path(settings.colorizer).is_dir():
         cards = [read_card(find_bundle(settings.colorizer, trust=settings.trust))]
     else:
         cards = []
-    return {card.name: card.weights_sha256 for card in cards}
+    weights: dict[str, dict[str, str]] = {}
+    for card in cards:
+        weights.setdefault(card.family, {})[card.name] = card.weights_sha256
+        if card.default:
+            weights[card.family]["default"] = card.name
+    return weights
 
 
 def _palettes(personal: str | None) -> str:

@@ -20,6 +20,7 @@ from batch import nights
 from medcolor.batch import BatchReport, BatchSettings, run_batch
 from medcolor.batch.lock import locked
 from medcolor.batch.publishing import is_full
+from medcolor.batch.settings import fingerprint_for
 from medcolor.batch.task import State
 from medcolor.errors import SettingError, UnknownColorizerError
 
@@ -151,6 +152,14 @@ def test_skipping_follows_content_and_settings(source: Path, reference: Path, tm
     other = run(mine, out, "lut:magma")  # other settings: beside, not instead
     assert len(other.plan.todo) == 2
     assert after.items() < nights.objects(out).items()
+
+
+def test_a_new_network_for_one_modality_does_not_concern_the_others() -> None:
+    one = {"weights_sha256": {"CT": {"ct_tissue": "a"}, "MR": {"mr_tissue": "b"}}, "to": "auto"}
+    other = one | {"weights_sha256": {"CT": {"ct_tissue": "a"}, "MR": {"mr_tissue": "c"}}}
+    assert fingerprint_for(one, "CT") == fingerprint_for(other, "CT")
+    assert fingerprint_for(one, "MR") != fingerprint_for(other, "MR")
+    assert fingerprint_for(one, None) != fingerprint_for(other, None)
 
 
 def test_a_copy_elsewhere_is_coloured_once(source: Path, tmp_path: Path) -> None:
