@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,9 @@ from PIL import Image
 from medcolor import phantom, tissue
 from medcolor.cli import run
 from medcolor.color_scan import ColorScan
-from medcolor.colorizers import load_colorizer
+from medcolor.colorizers import list_colorizers, load_colorizer
 from medcolor.colorizers.companions import options_for, tissue_labels
-from medcolor.errors import GeometryError, OutputExistsError, SettingError, WriteError
+from medcolor.errors import GeometryError, MedcolorWarning, OutputExistsError, SettingError, WriteError
 from medcolor.geometry import Geometry
 from medcolor.io import read, read_segmentation, write
 from medcolor.io.dicom.tissue_codes import tissue_code
@@ -232,16 +233,20 @@ def test_labels_on_a_grid_of_their_own_name_all_sources(tmp_path: Path, dciodvfy
     assert read_segmentation(path).geometry.matches(colored.geometry)
 
 
-def test_a_trained_colorizer_is_named_with_its_weights(tmp_path: Path, sources: Any, dciodvfy: Validator) -> None:
-    """What a bundle writes into its provenance; the network itself has its own tests."""
-    scan, paint = sources["CT"][0], load_colorizer("physics")
-    colored = paint(scan)
-    learned = replace(colored.provenance, colorizer="ct_tissue", weights_sha256="d" * 64)
-    path = write(replace(colored, provenance=learned), tmp_path, format="seg", **options_for("seg", paint, scan))[0]
+def test_a_trained_colorizer_is_named_with_its_weights(tmp_path: Path, ct_series: Path, dciodvfy: Validator) -> None:
+    if "ct_tissue" not in {info.name for info in list_colorizers()}:
+        pytest.skip("the bundle of CT is not complete here")
+    scan, paint = read(ct_series), load_colorizer("ct_tissue")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MedcolorWarning)  # a phantom is no patient, and the recognizer says so
+        colored, options = paint(scan), options_for("seg", paint, scan)
+    path = write(colored, tmp_path, format="seg", **options)[0]
     assert dciodvfy(path) == []
     by = pydicom.dcmread(path).SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
     assert (by.AlgorithmName, by.AlgorithmFamilyCodeSequence[0].CodeValue) == ("medcolor ct_tissue", "123110")
-    assert by.AlgorithmParameters == f"weights sha256:{'d' * 64}"
+    assert by.AlgorithmParameters == f"weights sha256:{colored.provenance.weights_sha256}"
+    posteriors = paint.predict(scan).posteriors(slice(None))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(to_slices(options["segmentation"].labels), posteriors.argmax(axis=0))
 
 
 def test_dcmtk_dumps_the_segments(segs: Any) -> None:
