@@ -217,15 +217,18 @@ def _color(
 ) -> None:
     """Colour one stack into ``folder`` and note what it was."""
     from medcolor.colorizers.auto import choice_for
+    from medcolor.colorizers.companions import options_for
     from medcolor.io import write
     from medcolor.windowing import parse_window
 
     choice = choice_for(paint, scan)
     window = None if settings.window is None else parse_window(settings.window)
+    options = options_for(settings.to, choice.colorizer, scan, window=window)
+    options |= {"burn_in": True} if settings.burn_in else {}
     colored = choice.colorizer(scan, window=window)
     form = _format(settings.to, colored)
     target = folder / f"color{SUFFIXES[form]}" if form in SUFFIXES else folder
-    write(colored, target, format=form, **({"burn_in": True} if settings.burn_in else {}))
+    write(colored, target, format=form, **options)
     parts.outputs |= _hashes(target, form, stage, task.folder)
     parts.used |= {str(path) for path in scan.source.paths}
     parts.facts.append(_facts(scan, colored, task))

@@ -15,7 +15,7 @@ from medcolor.scan import family
 if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer
 
-FOLDER_FORMATS = ("dicom", "dicom-multiframe", "png")
+FOLDER_FORMATS = ("dicom", "dicom-multiframe", "seg", "presentation", "png", "thumbnail")
 SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "tiff": ".tif"}
 FORMATS = ("auto", *FOLDER_FORMATS, *SUFFIXES)
 

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from medcolor.cli.messages import DONE, REFUSED, fail, result
 
-BatchFormat = Literal["auto", "dicom", "dicom-multiframe", "nifti", "nrrd", "mha", "png", "tiff"]
+BatchFormat = Literal[
+    "auto", "dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail"
+]
 
 
 def batch(

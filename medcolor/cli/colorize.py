@@ -228,13 +228,13 @@ def color_one(job: Job, paint: Colorizer, settings: Settings) -> tuple[Scan, Cho
     if not settings.quiet:
         because = f" (auto: {choice.reason})" if choice.reason else ""
         note(f"{choice.colorizer.name} on {chosen_device(choice.colorizer)}{because}")
+    with progress_bar("tissues", quiet=settings.quiet or settings.to != "seg") as progress:
+        options = options_for(settings.to, choice.colorizer, scan, window=settings.window, progress=progress)
     with progress_bar("colour", quiet=settings.quiet) as progress:
         colored = choice.colorizer(scan, window=settings.window, progress=progress)
     target, form = destination(colored, settings)
     if settings.burn_in and not (form or "").startswith("dicom"):
         raise WriteError(f"--burn-in writes its strip into DICOM objects, and {target} would be {form or 'none'}.")
-    with progress_bar("tissues", quiet=settings.quiet or form != "seg") as progress:
-        options = options_for(form, choice.colorizer, scan, window=settings.window, progress=progress)
     options |= {"burn_in": True} if settings.burn_in else {}
     write(colored, target, format=form, force=settings.force, **options)
     if not settings.quiet:

@@ -20,6 +20,9 @@ from colored_sources import colored_phantom, edited
 from PIL import Image
 
 from medcolor import phantom, tissue
+from medcolor.batch.job import run_task
+from medcolor.batch.settings import BatchSettings
+from medcolor.batch.task import State, Task
 from medcolor.cli import run
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers import list_colorizers, load_colorizer
@@ -517,6 +520,24 @@ def test_the_command_line_refuses_a_state_of_tissue_colours(
     assert run([*arguments, "--quiet"]) == 2
     assert "lut:NAME" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "colorizer", "name"),
+    [
+        ("seg", "physics", "0001.dcm"),
+        ("presentation", "lut:magma", "0001.dcm"),
+        ("thumbnail", "physics", "thumbnail.png"),
+    ],
+)
+def test_a_batch_writes_them(to: str, colorizer: str, name: str, ct_series: Path, tmp_path: Path) -> None:
+    files = tuple(str(path) for path in sorted(ct_series.glob("*.dcm")))
+    settings = BatchSettings(colorizer=colorizer, to=to).to_json()
+    task = Task("0" * 16, "1" * 16, "2" * 64, "dicom", files, ("f",) * len(files), settings, "3" * 64, str(tmp_path))
+    outcome = run_task(task)
+    assert outcome.state is State.DONE, outcome.reason
+    assert [Path(path).name for path in outcome.outputs] == [name]
+    assert all((tmp_path / path).is_file() for path in outcome.outputs)
 
 
 @pytest.mark.data
