@@ -11,7 +11,7 @@ from napari_plugin import keybindings, layers
 from napari_plugin.preferences import preference
 
 _PLACES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
-_NOTE, _NOTE_WIDTH = "medcolor_note", 40  # characters
+_NOTE, _NOTE_WIDTH = "medcolor_note", 32  # characters
 _canvases: WeakKeyDictionary[Any, Canvas] = WeakKeyDictionary()
 
 
@@ -56,7 +56,7 @@ class Canvas:
         from napari.components.overlays import TextOverlay
 
         for side, position in _PLACES.items():
-            viewer.canvas.overlays[f"medcolor_{side}"] = TextOverlay(position=position, font_size=16, box=False)
+            viewer.canvas.overlays[f"medcolor_{side}"] = TextOverlay(position=position, font_size=16, box=True)
         viewer.canvas.overlays[_NOTE] = TextOverlay(position="top_left", font_size=9, box=True)
         viewer.canvas.overlays.scale_bar.visible = bool(preference("display", "scale_bar", otherwise=True))
 

@@ -146,8 +146,8 @@ class Coloring:
         self._worker = None
 
     def resume(self) -> None:
-        """Go on where something is left to do, after a cancel or a change of look."""
-        if self.session is not None and self.session.stale and not self.working:
+        """Go on where something is left to paint or to check, after a cancel or a change of look."""
+        if self.session is not None and (self.session.stale or self.fidelity is None) and self.settled:
             self._run()
 
     def close(self) -> None:
@@ -231,6 +231,7 @@ class Coloring:
         if self._pending:
             self._paint_later()
         self._repainted()
+        self.resume()
 
     def _repainted(self) -> None:
         self.fidelity = None

@@ -81,6 +81,7 @@ class VolumePanel(Docked):
             return
         toward, up = view(self._scan, where)
         self.viewer.scene.camera.set_view_direction(view_direction=toward, up_direction=up)
+        self.viewer.fit_to_view()  # a body is taller from the front than from the head
 
     def leave(self) -> None:
         """Remove the volume and show planes again."""
@@ -97,7 +98,7 @@ class VolumePanel(Docked):
         viewer, scan = self.viewer, session.scan
         first = self.layer is None or self.layer not in viewer.layers
         if first:
-            self._before = viewer.scene.camera.orientation
+            self._before = viewer.scene.camera.orientation, tuple(viewer.dims.order)
         elif self.layer is not None:
             viewer.layers.events.removed.disconnect(self._on_removed)
             viewer.layers.remove(self.layer)
@@ -115,6 +116,7 @@ class VolumePanel(Docked):
                 each.visible = False
                 self._hidden.append(each)
         if first:
+            viewer.dims.order = tuple(range(viewer.dims.ndim))  # views are told in the order of the layer's axes
             viewer.dims.ndisplay = 3
             viewer.scene.camera.orientation = (depth_grows(scan), "down", "right")
             viewer.reset_view()
@@ -131,7 +133,9 @@ class VolumePanel(Docked):
                 each.visible = True
         self._hidden.clear()
         self.viewer.dims.ndisplay = 2
-        self.viewer.scene.camera.orientation = before
+        self.viewer.scene.camera.orientation, order = before
+        if len(order) == self.viewer.dims.ndim:
+            self.viewer.dims.order = order
         self.viewer.reset_view()
 
     def _offer(self, event: Any = None) -> None:

@@ -68,6 +68,22 @@ def test_a_volume_is_coloured_and_never_mirrored(viewer: Any, qtbot: Any) -> Non
     panel.close()
 
 
+def test_a_volume_is_seen_from_the_front_whichever_plane_was_shown_before(viewer: Any, qtbot: Any) -> None:
+    coloring(viewer, corner(), "lut:hot_iron")
+    viewer.dims.order = (1, 0, 2)  # as coronal slices are shown
+    viewer.canvas.overlays.scale_bar.visible = False
+    panel = VolumePanel(viewer)
+    qtbot.addWidget(panel)
+    panel.show_volume()
+    qtbot.waitUntil(lambda: panel.layer is not None, timeout=20_000)
+    x, y = bright_spot(viewer)
+    assert x > 0.02
+    assert y < -0.02
+    panel.leave()
+    assert tuple(viewer.dims.order) == (1, 0, 2)
+    panel.close()
+
+
 def test_planes_follow_the_viewer_and_the_viewer_follows_planes(viewer: Any, qtbot: Any) -> None:
     session = coloring(viewer, phantom.scan("CT", shape=(64, 48, 6)))
     panel = PlanesPanel(viewer)
