@@ -47,7 +47,7 @@ _SHADING = (0.10, 0.25, 0.50)
 
 
 _CURVES = {"US": 0.4, "NM": 0.3, "MG": 0.3}
-"""Chance of another tone curve. Not for MR: its levels come from the volume's own histogram, and a bent one has others."""
+"""Chance of another tone curve. Not for MR: its levels come from the histogram, and a bent one has other levels."""
 
 
 def window_of(scan: Scan) -> Bounds:

@@ -97,8 +97,8 @@ def _limits(card: BundleCard, training: dict[str, Any], found: Evaluation | None
         "## Limits",
         "",
         "- Errors below are distances to the target, which is itself a designed prior, not to truth.",
-        f"- Only for {card.family}; other modalities are refused. A picture that only claims to be one raises a warning",
-        "  in most cases, not in all: `configs/recognizer` says how often.",
+        f"- Only for {card.family}; other modalities are refused. A picture that only claims to be one raises a",
+        "  warning in most cases, not in all: `configs/recognizer` says how often.",
         "- Anatomy, scanners, protocols and disease unlike the training data may be coloured wrongly and surely.",
     ]
     if training["labels"]["targets"].startswith("true answer"):
