@@ -27,8 +27,15 @@ def toggle_letters(viewer: Any) -> None:
     attach(viewer).toggle()
 
 
-KEYS: dict[str, keybindings.Action] = {"O": toggle_letters, "W": keybindings.next_window}
-"""What our layers answer to beside the colour panel's own keys."""
+def toggle_color(viewer: Any) -> None:
+    """Show gray or colour, on whichever layer of ours one is: hints and drawings, too."""
+    from napari_plugin import showing
+
+    showing.toggle_color(viewer)
+
+
+KEYS: dict[str, keybindings.Action] = {"C": toggle_color, "O": toggle_letters, "W": keybindings.next_window}
+"""What our layers answer to."""
 
 
 class Canvas:

@@ -177,7 +177,8 @@ class SteerPanel(Docked):
     def _suggest(self, voxel: tuple[int, int, int]) -> None:
         assert self.steering is not None
         said = [f"{s.label} {100 * s.probability:.0f} %" for s in self.steering.suggest(*voxel, count=3)]
-        self.words.setText(f"{len(self.steering.hints)} hints. Here now: {', '.join(said)}.")
+        count = len(self.steering.hints)
+        self.words.setText(f"{count} hint{'s' if count > 1 else ''}. Here now: {', '.join(said)}.")
 
     def suggest_at_cursor(self, viewer: Any, event: Any) -> None:
         """Show what the voxel under the mouse may be, the most probable first in the list of tissues."""

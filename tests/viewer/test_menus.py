@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from npe2 import PluginManifest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_plugin import canvas, layers, showing
@@ -41,11 +43,16 @@ def test_a_panel_of_the_menu_colors_a_sample_of_the_menu(viewer: Any, qtbot: Any
     assert panel.scene.coloring.fidelity is not None
     assert panel.scene.coloring.fidelity[0] == 0
     assert [(layers.about(layer) or {})["kind"] for layer in viewer.layers] == ["gray", "color"]
+    _, hints = viewer.window.add_plugin_dock_widget("medcolor", "Hints")
+    hints.place.click()
+    for mode in ("gray", "colour"):  # C, while the layer of hints is the selected one
+        QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_C)
+        assert panel.scene.showing.mode == mode
 
 
 def test_every_key_of_the_page_is_bound_and_every_key_bound_is_on_the_page() -> None:
     table = set(re.findall(r"\| \*\*(\w)\*\* \|", PAGE))
-    assert table == {*canvas.KEYS, showing.KEY}
+    assert table == set(canvas.KEYS) | {showing.KEY}
 
 
 def test_every_menu_and_button_of_the_page_is_there(viewer: Any) -> None:
