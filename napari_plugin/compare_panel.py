@@ -33,6 +33,7 @@ class ComparePanel(Docked):
         self._scan: Any = None
         self._errand = self.errand(self._on_busy)
         self.method, self.extent = QComboBox(), QComboBox()
+        self.method.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for method in METHODS:
             self.method.addItem(f"{method.name}: {method.meaning}", method.name)
         self.extent.addItems([_SLICE, _ALL])

@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_plugin.errand import Errand
 
+_NARROWEST = 350  # pixels: three buttons in a row
+
 
 class Docked(QWidget):
     """A panel of one viewer."""
@@ -42,6 +44,7 @@ class Docked(QWidget):
         area.setWidget(inner)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
+        self.setMinimumWidth(_NARROWEST)
         return QVBoxLayout(inner)
 
     def close_down(self) -> None:

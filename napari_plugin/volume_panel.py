@@ -32,6 +32,7 @@ class VolumePanel(Docked):
         self._before: Any = None
         self._errand = self.errand(self._on_busy)
         self.preset, self.by_confidence = QComboBox(), QCheckBox("Unsure colours more transparent")
+        self.preset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.go, self.back, self.note = QPushButton("Show in 3-D"), QPushButton("Back to planes"), QLabel(_NOTE)
         self.note.setWordWrap(True)
         self.views = {name: QPushButton(f"from the {name}") for name in VIEWS}
