@@ -61,7 +61,7 @@ class Coloring:
         self.on_layer: list[Callable[[Coloring], None]] = []
         self._sessions: dict[str, ColoringSession] = {}
         self._worker: Any = None
-        self._stop = threading.Event()
+        self._stop, self._refused = threading.Event(), False
         self._pending: dict[str, Any] = {}
         self._painter: Any = None
         self._dirty, self._ticks, self._closed = False, 0, False
@@ -177,7 +177,7 @@ class Coloring:
 
         if self.session is None or self.working or self._closed:
             return
-        self._stop = threading.Event()
+        self._stop, self._refused = threading.Event(), False
         self._worker = worker = GeneratorWorker(steps, self.session, self.visible_slice, self._stop)
         this = id(worker)
         worker.yielded.connect(_heard(self._on_slice, this))
@@ -199,6 +199,7 @@ class Coloring:
     def _on_return(self, worker: int, checked: Checked) -> None:
         if worker != id(self._worker) or self._closed:
             return
+        self._refused = isinstance(checked, str)
         if isinstance(checked, str):
             desk.tell(checked)
         else:
@@ -210,6 +211,8 @@ class Coloring:
         self._worker = None
         if not self._closed:
             self.refresh()
+            if not self._refused and not self._stop.is_set():
+                self.resume()  # a look that changed while the last slices were checked left some to paint
             self._tell()
 
     def _paint_later(self) -> None:

@@ -117,6 +117,7 @@ def test_progress_counts_slices_up_to_all_of_them_and_can_cancel(spec: str) -> N
         load_colorizer(spec)(scan, progress=cancel)
 
 
+@pytest.mark.filterwarnings("ignore:This looks like none of the seven:medcolor.errors.MedcolorWarning")  # it is noise
 @pytest.mark.parametrize("spec", [*(spec for spec, family in LAWFUL_PAIRS if family == "US"), TABLES[0]])
 def test_pixels_that_are_colour_already_pass_through_byte_identical(spec: str) -> None:
     generator = np.random.default_rng(3)

@@ -186,7 +186,7 @@ def test_settings_that_cannot_be_built_are_refused_with_the_reason(tmp_path: Pat
     [
         ("loss::colour: 1", "loss: .*colour"),
         ("loss::class_weights: [1, 2]", "loss: class_weights needs one number for each of 10 classes"),
-        ("augmentation::strength: 2", "augmentation: strength must lie in 0..1"),
+        ("augmentation::strength: 2", "augmentation: strength and clean must lie in 0..1"),
         ("data::pack: x", "data: .*pack"),
         ("fit::batch: 0", "batch must be at least 1"),
         ("data::splits: {train: [sub-1, sub-2, sub-3, sub-4, sub-5]}", "No val patients of CT"),
