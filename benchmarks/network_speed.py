@@ -3,7 +3,7 @@
 Run:  python benchmarks/network_speed.py [--bundle FOLDER] [--size 512] [--runs 15] [--threads 2] [--device cpu]
                                            [--processor-time] [--record]
 
-Builds both. A row is a whole colorizer call on a scan of one slice in memory: normalization, network, posteriors,
+Builds both. A row is a whole colorizer call on a scan of --slices slices in memory, for one slice: normalization, network, posteriors,
 display gray and the colour law. Without --bundle the variants have random weights, which cost as much as trained ones.
 Every run gets new voxels, so that no cache helps. Rows and reference take turns, and the ratio is of medians; the
 smallest times are given too, because they suffer least from other work on the machine. --processor-time counts the
@@ -50,11 +50,11 @@ def random_bundle(folder: Path, variant: str) -> Path:
     return folder
 
 
-def slices(size: int, rng: np.random.Generator) -> Scan:
-    """Return a CT slice that was never seen before: a disc of tissue with noise."""
+def slices(size: int, rng: np.random.Generator, count: int = 1) -> Scan:
+    """Return CT slices that were never seen before: a disc of tissue with noise."""
     y, x = np.mgrid[:size, :size] / size - 0.5
-    body = np.where(np.hypot(x, y) < 0.4, 40.0, -1000.0) + rng.normal(0, 30, (size, size))
-    voxels = from_slices(body.astype(np.int16)[None])
+    body = np.where(np.hypot(x, y) < 0.4, 40.0, -1000.0) + rng.normal(0, 30, (count, size, size))
+    voxels = from_slices(body.astype(np.int16))
     return Scan(voxels, Geometry(voxels.shape, np.eye(4)), modality="CT", units="HU")
 
 
@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="a CT bundle you trust")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--slices", type=int, default=1, help="of each scan; times are for one slice")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processor-time", action="store_true")
@@ -103,7 +104,8 @@ def main() -> None:
         seconds = {}
         for name, colorizer in colorizers.items():
             timed(clock, partial(colorizer, slices(arguments.size, rng)))  # the reference emptied the caches
-            seconds[name] = timed(clock, partial(colorizer, slices(arguments.size, rng)))
+            scan = slices(arguments.size, rng, arguments.slices)
+            seconds[name] = timed(clock, partial(colorizer, scan)) / arguments.slices
         if turn % 3 == 0 or turn < 0:  # the slow one every third turn
             seconds["eccv16"] = timed(clock, eccv)
         for name in seconds if turn >= 0 else ():  # the first turn warms up

@@ -200,7 +200,7 @@ class NetworkColorizer:
         prediction, ab = self.predict(scan), palette.ab
 
         def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
-            for tile, posteriors, log_scale in prediction.tensors(block):
+            for tile, posteriors, log_scale in prediction.tensors(block, rated=self.fade > 0):
                 self._color(gray[tile.kept], posteriors, log_scale, ab, rgb[tile.kept])
 
         return color

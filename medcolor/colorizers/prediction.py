@@ -6,7 +6,7 @@ shown to it reduced by a whole factor, and what it says is enlarged again; the g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,7 +67,7 @@ class Prediction:
         """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
         shape = to_slices(self._scan.voxels)[block].shape
         out = np.empty((len(self.classes), *shape), dtype=np.float32)
-        for tile, posteriors, _ in self.tensors(block):
+        for tile, posteriors, _ in self.tensors(block, rated=False):
             out[(..., *tile.kept)] = posteriors.cpu().numpy()
         return out
 
@@ -82,16 +82,18 @@ class Prediction:
         """Return how far colours can be relied on, (n, nj, ni), from 1 toward 0; 0.5 at :data:`HALF_CONFIDENCE`."""
         return np.float32(1) / (1 + self.expected_error(block) / np.float32(HALF_CONFIDENCE))
 
-    def tensors(self, block: slice) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
+    def tensors(self, block: slice, *, rated: bool = True) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
         """Yield each tile with its posteriors (K, n, h, w) and the network's log scale (n, h, w), on the device.
 
-        The log scale is -inf where no image is. :func:`error_of` makes an error of the two.
+        The log scale is -inf where no image is. :func:`error_of` makes an error of the two. ``rated=False`` saves its
+        time where the network can: it is 0 then.
         """
         import torch
 
         values, good = network_input(self._scan, self._normalization, block)
         factor = reduction_factor(self._normalization.side, values.shape)
-        parts = self._as_it_is(values) if factor == 1 else self._reduced(values, factor)
+        options = {} if rated or not hasattr(self._computing.network, "shifts") else {"rated": False}
+        parts = self._as_it_is(values, options) if factor == 1 else self._reduced(values, factor, options)
         for tile, logits, log_scale in parts:
             with torch.inference_mode():
                 posteriors = torch.softmax(logits, dim=0)
@@ -102,7 +104,9 @@ class Prediction:
                     log_scale = log_scale.masked_fill(outside, -torch.inf)
             yield tile, posteriors, log_scale
 
-    def _as_it_is(self, values: NDArray[np.float32]) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
+    def _as_it_is(
+        self, values: NDArray[np.float32], options: Mapping[str, bool]
+    ) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
         """Yield logits (K, n, h, w) and log scale (n, h, w) of each tile of (n, nj, ni)."""
         import torch
 
@@ -111,21 +115,23 @@ class Prediction:
         for tile in tiles(values.shape, reach=reach, multiple=multiple, batch=at_once):
             inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits, log_scale = inferer(inputs, network, *self._volume)
+                logits, log_scale = inferer(inputs, network, *self._volume, **options)
                 inner = (slice(None), slice(None), *tile.inner)
                 # class by class in memory before the softmax: the colour law reads whole planes
                 planes = logits[inner].permute(1, 0, 2, 3).float().contiguous()
                 log_scale = log_scale[inner][:, 0].float()
             yield tile, planes, log_scale
 
-    def _reduced(self, values: NDArray[np.float32], factor: int) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
+    def _reduced(
+        self, values: NDArray[np.float32], factor: int, options: Mapping[str, bool]
+    ) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
         """Do the same at a reduced size, slice by slice, and yield what is enlarged again in bands of rows."""
         import torch
 
         for n, plane in enumerate(values):
             small = _reduced_plane(plane, factor)[None]
             whole = torch.empty(len(self.classes) + 1, *small.shape[1:], device=self._computing.device)
-            for tile, logits, log_scale in self._as_it_is(small):
+            for tile, logits, log_scale in self._as_it_is(small, options):
                 whole[(slice(None), *tile.kept[1:])] = torch.cat([logits[:, 0], log_scale])
             for band in bands(plane.shape, factor):
                 with torch.inference_mode():

@@ -142,7 +142,7 @@ class TissueUNet(nn.Module):
         cells = 2 + 6 * ((1 << len(self.down)) - 1)
         return (cells + 1) * self.reduction + 2  # and the bilinear kernel, and the refinement
 
-    def forward(self, x: torch.Tensor, volume: torch.Tensor | None = None) -> TissueOutput:
+    def forward(self, x: torch.Tensor, volume: torch.Tensor | None = None, *, rated: bool = True) -> TissueOutput:
         """Return logits and log scale of images of any size.
 
         Parameters
@@ -151,6 +151,8 @@ class TissueUNet(nn.Module):
             Normalized to about [-1, 1].
         volume : Tensor, (N, summary) or (1, summary)
             Of the volume each image is from; needed where the network was built with a summary.
+        rated : bool
+            False saves the time of the log scale, which is 0 then: for those who only want the classes.
 
         Raises
         ------
@@ -163,12 +165,15 @@ class TissueUNet(nn.Module):
         x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
         shifts = self._shifts(volume)
         features = self._context_of(x, *shifts[:2])
-        coarse = self.scale(features.detach())  # the estimate must not bend what it rates
+        coarse = self.scale(features.detach()) if rated else None  # the estimate must not bend what it rates
         if self.refinement:
             logits, log_scale = self._refined(x, features, coarse, *shifts[2:])
         else:
             planes = self.head(features).contiguous()  # plane by plane, as colours are computed
-            logits, log_scale = (_enlarged(part, self.reduction) for part in (planes, coarse))
+            logits = _enlarged(planes, self.reduction)
+            log_scale = None if coarse is None else _enlarged(coarse, self.reduction)
+        if log_scale is None:
+            return TissueOutput(logits[..., :height, :width], logits.new_zeros(()).expand(len(x), 1, height, width))
         log_scale = log_scale.clamp(*LOG_SCALES)
         return TissueOutput(logits[..., :height, :width], log_scale[..., :height, :width])
 
@@ -199,12 +204,12 @@ class TissueUNet(nn.Module):
         self,
         x: torch.Tensor,
         features: torch.Tensor,
-        coarse: torch.Tensor,
+        coarse: torch.Tensor | None,
         shift: torch.Tensor | None,
         factor: torch.Tensor | None,
         term: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, ...]:
-        """Return logits (N, K, H, W) and log scale (N, 1, H, W), at full resolution.
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return logits (N, K, H, W) and log scale (N, 1, H, W; None without ``coarse``), at full resolution.
 
         Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
         """
@@ -213,12 +218,14 @@ class TissueUNet(nn.Module):
         h = self.look(_folded(x, fold)).add_(context).relu_()
         size = h.shape[2:]
         h = self.refine(h).relu_()
-        logits = _project(h, self.head, factor, term)
+        logits = _unfolded(_project(h, self.head, factor, term).unflatten(2, size), fold)
+        if coarse is None:
+            return logits, None
         seen = (part if part is None else part.detach() for part in (h, factor, term))  # does not bend what it rates
         scale = _project(_project(next(seen), self.edge_scale[0], *seen).relu_(), self.edge_scale[2])
         # to single pixels, not to squares: the estimate would show them
         scale += functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
-        return tuple(_unfolded(part.unflatten(2, size), fold) for part in (logits, scale))
+        return logits, _unfolded(scale.unflatten(2, size), fold)
 
 
 def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:

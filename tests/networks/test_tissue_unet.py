@@ -198,3 +198,14 @@ def test_what_the_volume_looks_like_changes_what_is_seen_in_a_slice() -> None:
     with torch.inference_mode():
         one, other = (network(x, volume).logits for volume in (torch.zeros(1, 5), torch.ones(1, 5)))
     assert (one - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_classes_are_the_same_when_nobody_asks_how_sure(name: str) -> None:
+    network = randomized(TissueUNet(4, **VARIANTS[name])).folded()
+    inputs = seen(network, torch.randn(1, 1, 40, 56))
+    with torch.inference_mode():
+        rated, bare = network(*inputs), network(*inputs, rated=False)
+    torch.testing.assert_close(bare.logits, rated.logits, rtol=0, atol=0)
+    assert bare.log_scale.shape == rated.log_scale.shape
+    assert not bare.log_scale.any()
