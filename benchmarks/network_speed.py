@@ -1,10 +1,11 @@
 """How fast a trained colorizer is, against one forward pass of the published ECCV16 network at the same size.
 
-Run:  python benchmarks/network_speed.py [--bundle FOLDER] [--size 512] [--runs 15] [--threads 2] [--device cpu]
-                                           [--processor-time] [--record]
+Run:  python benchmarks/network_speed.py [--bundle FOLDER] [--size 512] [--slices 1] [--runs 15] [--threads 2]
+                                           [--device cpu] [--processor-time] [--record]
 
-Builds both. A row is a whole colorizer call on a scan of --slices slices in memory, for one slice: normalization, network, posteriors,
-display gray and the colour law. Without --bundle the variants have random weights, which cost as much as trained ones.
+Builds both. A row is a whole colorizer call on a scan in memory, by the slice: normalization, network, posteriors,
+display gray, the colour law, and once a scan the look whether it is CT at all. Without --bundle the variants have
+random weights, which cost as much as trained ones.
 Every run gets new voxels, so that no cache helps. Rows and reference take turns, and the ratio is of medians; the
 smallest times are given too, because they suffer least from other work on the machine. --processor-time counts the
 time processors spent on this process: with one thread, a figure that other work on the machine hardly changes.

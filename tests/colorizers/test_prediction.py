@@ -38,14 +38,15 @@ def test_only_what_is_far_larger_than_in_training_is_reduced(side: int | None, s
 @settings(max_examples=30, deadline=None)
 @given(nj=st.integers(1, 900), ni=st.integers(1, 3000), factor=st.integers(2, 9))
 def test_bands_make_what_enlarging_the_whole_would(nj: int, ni: int, factor: int) -> None:
-    small = torch.rand(1, 1, -(-nj // factor), 3)
+    small = torch.rand(1, 1, -(-nj // factor), 3, generator=torch.Generator().manual_seed(nj))
     whole = torch.nn.functional.interpolate(small, scale_factor=float(factor), mode="bilinear")[0, 0, :nj]
     parts = []
     for band in bands((nj, ni), factor):
         part = torch.nn.functional.interpolate(small[:, :, band.seen], scale_factor=float(factor), mode="bilinear")
         parts.append(part[0, 0, band.inner])
         assert len(parts[-1]) == band.kept.stop - band.kept.start
-    torch.testing.assert_close(torch.cat(parts), whole)
+    # where a pixel looks is computed in single precision: 1e-7 of some hundred rows
+    torch.testing.assert_close(torch.cat(parts), whole, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(130, 97, 2), (64, 201, 1)])
