@@ -119,10 +119,10 @@ def forward(session: Any, runs: int) -> float | None:
     import torch
 
     ni, nj, _ = session.scan.shape
-    channels = next(network.parameters()).shape[1]
-    batch = torch.from_numpy(np.zeros((1, channels, nj, ni), np.float32))
+    batch = torch.from_numpy(np.zeros((1, network.in_channels, nj, ni), np.float32))
+    volume = (torch.zeros(1, network.summary),) if getattr(network, "summary", 0) else ()
     with torch.inference_mode():
-        return seconds(lambda: network(batch), runs)
+        return seconds(lambda: network(batch, *volume), runs)
 
 
 def repaints(viewer: Any, panel: Any, runs: int) -> None:

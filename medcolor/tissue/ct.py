@@ -32,7 +32,7 @@ def build(scan: Scan) -> TableModel:
     if scan.units != "HU":
         raise ModalityError(
             f'The CT tissue model needs Hounsfield units, this scan has "{scan.units}". Read the original DICOM '
-            "(its rescale slope and intercept give HU); for a picture of a CT use a lut: colorizer."
+            "(its rescale slope and intercept give HU); for a picture of a CT use the colorizer auto or ct_tissue."
         )
     codes, factor = find_regions(scan)
     some = np.unique(np.linspace(0, scan.shape[2] - 1, min(scan.shape[2], 5)).astype(int))
