@@ -29,7 +29,7 @@ def train(
     Parameters
     ----------
     config
-        A YAML file, or a name in configs/training such as ct_tissue.
+        A YAML file, a folder with a train.yaml, or a name such as ct_tissue: what the shipped bundle was made by.
     overlays
         Further files or names (tiny) that change settings; later ones win.
     output

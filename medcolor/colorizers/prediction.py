@@ -92,7 +92,8 @@ class Prediction:
 
         values, good = network_input(self._scan, self._normalization, block)
         factor = reduction_factor(self._normalization.side, values.shape)
-        options = {} if rated or not hasattr(self._computing.network, "shifts") else {"rated": False}
+        spares = not rated and getattr(self._computing.network, "optional_rating", False)
+        options = {"rated": False} if spares else {}
         parts = self._as_it_is(values, options) if factor == 1 else self._reduced(values, factor, options)
         for tile, logits, log_scale in parts:
             with torch.inference_mode():

@@ -135,6 +135,9 @@ class TissueUNet(nn.Module):
         self.edge_scale = nn.Sequential(nn.Conv2d(refinement, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1))
         _spread_kinks(self.look, self.context, folded)
 
+    optional_rating = True
+    """``forward`` takes ``rated``."""
+
     @property
     def reach(self) -> int:
         """How far, in pixels, an input pixel can matter for an output: the halo that makes tiles seamless."""

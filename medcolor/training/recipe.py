@@ -82,7 +82,7 @@ class Recipe:
 
 
 def config_path(name: Path | str) -> Path:
-    """Return the file a name stands for: itself, a bundle's train.yaml, one of configs/training or configs/overlays.
+    """Return the file a name stands for: itself, a bundle's train.yaml, or an overlay of configs/overlays.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def config_path(name: Path | str) -> Path:
         return path
     if (path / TRAIN).is_file():
         return path / TRAIN
-    known = {p.stem: p for folder in ("training", "overlays") for p in sorted((config_dir() / folder).glob("*.yaml"))}
+    known = {path.parent.name: path for path in sorted(config_dir().glob(f"*/{TRAIN}"))}
+    known |= {path.stem: path for path in sorted((config_dir() / "overlays").glob("*.yaml"))}
     if str(name) in known:
         return known[str(name)]
     raise TrainingError(f"{name}: no such config file. Known by name: {', '.join(known)}.{_nearest(str(name), known)}")

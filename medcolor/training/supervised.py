@@ -120,7 +120,8 @@ def train(
     OutputExistsError
         The folder holds a training and ``resume`` is False, or other files that would be written over.
     """
-    from medcolor.training.evaluate import labeled_scans, learned, mean_error
+    from medcolor.training.arms import learned
+    from medcolor.training.evaluate import labeled_scans, mean_error
 
     recipe = read_recipe(configs)
     _refuse_output(output, resume=resume)
@@ -274,8 +275,9 @@ def _measure(
     """Measure the bundle in ``output``, loaded and run as somebody would, against physics."""
     from medcolor.bundles import load_bundle
     from medcolor.colorizers.network import NetworkColorizer
+    from medcolor.training.arms import physics, shipped
     from medcolor.training.conditions import evaluation_table
-    from medcolor.training.evaluate import evaluate, labeled_scans, physics, shipped
+    from medcolor.training.evaluate import evaluate, labeled_scans
 
     wanted = dict(recipe.get("evaluation"))
     severities = wanted.get("severities", ["low", "middle", "high"])

@@ -17,8 +17,9 @@ from medcolor.benchmarking.gallery_page import check_output, record, render
 from medcolor.benchmarking.patients import find_patients
 from medcolor.cli import run
 from medcolor.errors import OutputExistsError, SettingError, TrainingError
+from medcolor.training.arms import physics, shipped
 from medcolor.training.datasets import TissueDataset
-from medcolor.training.evaluate import evaluate, labeled_scans, physics, shipped
+from medcolor.training.evaluate import evaluate, labeled_scans
 from medcolor.training.sources import find_cases
 
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,9 @@ from medcolor.cielab import delta_e_2000
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
+from medcolor.training.arms import Prediction, learned, physics
 from medcolor.training.conditions import evaluation_table
-from medcolor.training.evaluate import LabeledScan, Prediction, evaluate, labeled_scans, learned, mean_error, physics
+from medcolor.training.evaluate import LabeledScan, evaluate, labeled_scans, mean_error
 from medcolor.training.evaluation import Bar, Evaluation, groups_of
 from medcolor.training.statistics import Interval, bootstrap, by_patient, difference_of_means, ratio_of_means
 

@@ -22,7 +22,7 @@ from medcolor.colorizers.network import NetworkColorizer
 from medcolor.errors import BundleError, OutputExistsError, TrainingError
 from medcolor.networks import Normalization
 from medcolor.palettes import load_palette
-from medcolor.training.evaluate import learned, shipped
+from medcolor.training.arms import learned, shipped
 from medcolor.training.model_card import model_card
 from medcolor.training.recipe import read_recipe
 from medcolor.training.supervised import train

@@ -1,0 +1,113 @@
+"""What is measured against what: anything that gives posteriors of a scan, as plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.scan import Scan
+
+if TYPE_CHECKING:
+    from medcolor.colorizers.network import NetworkColorizer
+
+Posteriors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What an arm says of a scan.
+
+    Parameters
+    ----------
+    posteriors : ndarray of float32, (K, nk, nj, ni)
+    log_scale : ndarray of float32, (nk, nj, ni), or None
+        Log of the expected colour error; without it the largest posterior stands for confidence.
+    """
+
+    posteriors: Posteriors
+    log_scale: NDArray[np.float32] | None = None
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Higher where the arm is surer, (nk, nj, ni)."""
+        return self.posteriors.max(axis=0) if self.log_scale is None else -self.log_scale
+
+
+Predict = Callable[[Scan], Prediction]
+
+
+def physics(scan: Scan) -> Prediction:
+    """Predict with the tissue models: the arm that the network has to beat."""
+    from medcolor import tissue
+
+    return Prediction(tissue.fit(scan).posteriors(slice(None)))
+
+
+def shipped(colorizer: NetworkColorizer) -> Predict:
+    """Return the arm of a bundle exactly as somebody would use it: its half-precision weights, tiles, device."""
+    from medcolor.colorizers.prediction import error_of
+
+    def predict(scan: Scan) -> Prediction:
+        found, (ni, nj, nk) = colorizer.predict(scan), scan.shape
+        posteriors = np.empty((len(found.classes), nk, nj, ni), np.float32)
+        error = np.empty((nk, nj, ni), np.float32)
+        ab = colorizer.palette_for(scan).ab
+        for tile, likely, log_scale in found.tensors(slice(0, nk)):
+            posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
+            error[tile.kept] = error_of(likely, log_scale, ab).cpu().numpy()
+        return Prediction(posteriors, np.log(np.maximum(error, np.float32(1e-6))))  # 0 where no image is
+
+    return predict
+
+
+def learned(
+    network: Any,
+    normalization: Any,
+    *,
+    palette_ab: NDArray[np.float32] | None = None,
+    device: Any = "cpu",
+    batch: int = 4,
+) -> Predict:
+    """Return the arm of a network that is being trained, with the input it will have in use.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode, on ``device``.
+    normalization : Normalization
+        Fitted here to each scan.
+    palette_ab : ndarray of float32, (K, 2), optional
+        Colours that the expected error is of; without, the largest posterior stands for confidence.
+    device : torch.device or str
+    batch : int
+        Slices at a time.
+    """
+    import torch
+
+    from medcolor.colorizers.prediction import error_of, network_input, volume_input
+
+    def predict(scan: Scan) -> Prediction:
+        count, fitted = scan.shape[2], normalization.fit(scan)
+        extra = volume_input(network, fitted, scan, device)
+        posteriors: list[NDArray[np.float32]] = []
+        scales: list[NDArray[np.float32]] = []
+        with torch.no_grad():
+            for start in range(0, count, batch):
+                values, _ = network_input(scan, fitted, slice(start, min(start + batch, count)))
+                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device), *extra)
+                likely = torch.softmax(out.logits.float(), dim=1)
+                posteriors.append(likely.cpu().numpy())
+                if palette_ab is not None:
+                    error = error_of(likely.movedim(1, 0), out.log_scale[:, 0].float(), palette_ab)
+                    scales.append(error.log().cpu().numpy())
+        stacked = np.ascontiguousarray(np.concatenate(posteriors).swapaxes(0, 1))
+        return Prediction(stacked, np.concatenate(scales) if scales else None)
+
+    return predict
+
+
+__all__ = ["Posteriors", "Predict", "Prediction", "learned", "physics", "shipped"]
