@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -79,7 +80,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
     def watch() -> None:
         while not stop.wait(0.02):
-            seen.update(str(p) for root in (base / "env/tmp", base / "out") for p in root.rglob("*"))
+            for root in (base / "env/tmp", base / "out"):
+                for folder, folders, files in os.walk(root):  # passes over a folder that goes meanwhile; rglob raises
+                    seen.update(os.path.join(folder, name) for name in (*folders, *files))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
