@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ from medcolor.scan import MODALITIES
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "inference.yaml", "model.safetensors"
 FILES = (METADATA, CONFIG, WEIGHTS)
+
+TISSUE = "tissue"
+"""The method of a bundle that says which tissue each pixel is; every other one gives colours at once."""
+TAUGHT = "contrast"
+"""Style whose colours a method learned, where its metadata do not name another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class BundleCard:
         The whole of ``metadata.json``.
     default : bool
         Whether ``load_colorizer("auto")`` takes it for its family: on test patients it was better than physics.
+    method : str
+        "tissue", or the name of a system that gives (a*, b*) without saying which tissue it is: "zhang2016" ...
     """
 
     name: str
@@ -54,6 +62,13 @@ class BundleCard:
     version: str
     metadata: Mapping[str, Any]
     default: bool = False
+    method: str = TISSUE
+
+    @property
+    def taught(self) -> str:
+        """Style of the palette whose colours it learned; of tissue bundles the one their error was measured with."""
+        training = self.metadata["medcolor"].get("training")
+        return str(training.get("palette", TAUGHT)) if isinstance(training, Mapping) else TAUGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +139,8 @@ def read_card(folder: Path) -> BundleCard:
     Raises
     ------
     BundleError
-        A file is missing, the metadata is not JSON or lacks a key, or its classes are not the palette's.
+        A file is missing, the metadata is not JSON or lacks a key, its classes are not the palette's, or a method
+        that knows no tissue wants to be the default.
     """
     for name in FILES:
         if not (folder / name).is_file():
@@ -135,7 +151,7 @@ def read_card(folder: Path) -> BundleCard:
         ours = metadata["medcolor"]
         family, classes, digest = str(ours["family"]), tuple(ours["classes"]), str(ours["weights_sha256"])
         description, version = str(metadata["description"]), str(metadata["version"])
-        default = ours.get("default", False)
+        default, method = ours.get("default", False), ours.get("method", TISSUE)
     except (ValueError, TypeError, KeyError, RecursionError) as error:  # the last: brackets without end
         raise BundleError(
             f'{path}: expected JSON with "description", "version" and "medcolor": '
@@ -143,6 +159,14 @@ def read_card(folder: Path) -> BundleCard:
         ) from error
     if not isinstance(default, bool):
         raise BundleError(f'{path}: "medcolor": {{"default"}} is true or false, got {json.dumps(default)}.')
+    if not isinstance(method, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", method):
+        raise BundleError(
+            f'{path}: "medcolor": {{"method"}} is a name such as "{TISSUE}" or "zhang2016", got {json.dumps(method)}.'
+        )
+    if default and method != TISSUE:
+        raise BundleError(
+            f'{path}: {method} gives colours and knows no tissue; only a bundle of method "{TISSUE}" can be a default.'
+        )
     if family not in MODALITIES:
         raise BundleError(f'{path}: family "{family}" is none of {", ".join(MODALITIES)}.')
     if classes != (expected := load_palette(family).names):
@@ -160,6 +184,7 @@ def read_card(folder: Path) -> BundleCard:
         version,
         MappingProxyType(metadata),
         default,
+        method,
     )
 
 
@@ -204,6 +229,8 @@ __all__ = [
     "CONFIG",
     "FILES",
     "METADATA",
+    "TAUGHT",
+    "TISSUE",
     "WEIGHTS",
     "BundleCard",
     "BundleFacts",

@@ -9,7 +9,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medcolor.bundle_files import CONFIG, METADATA, WEIGHTS, BundleCard, read_card
+from medcolor.bundle_files import CONFIG, METADATA, TISSUE, WEIGHTS, BundleCard, read_card
 from medcolor.errors import TrainingError
 from medcolor.io.atomic import atomic_files
 from medcolor.palettes import load_palette
@@ -57,6 +57,8 @@ def write_bundle(
     description: str,
     version: str = "0.1.0",
     facts: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    method: str = TISSUE,
 ) -> BundleCard:
     """Write a bundle: the weights of a network, and :func:`describe_bundle`.
 
@@ -66,7 +68,7 @@ def write_bundle(
         Made if need be; its name is the bundle's. Files of the three names are replaced.
     network : nn.Module
         Trained, not folded. Convolution weights are stored in half precision, vectors in single.
-    family, network_config, normalization, description, version, facts
+    family, network_config, normalization, description, version, facts, training, method
         As for :func:`describe_bundle`.
 
     Returns
@@ -88,6 +90,8 @@ def write_bundle(
         description=description,
         version=version,
         facts=facts,
+        training=training,
+        method=method,
     )
 
 
@@ -102,6 +106,7 @@ def describe_bundle(
     version: str = "0.1.0",
     facts: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    method: str = TISSUE,
 ) -> BundleCard:
     """Write ``metadata.json`` and ``inference.yaml`` beside the weights that are in a folder.
 
@@ -123,7 +128,9 @@ def describe_bundle(
     facts : Mapping, optional
         Further entries of the metadata: ``authors``, ``copyright``, ``data_source``, ``eval_metrics`` ...
     training : Mapping, optional
-        What the weights come from, kept under ``medcolor``.
+        What the weights come from, kept under ``medcolor``; its ``palette`` is the style a method learned.
+    method : str
+        "tissue"; or the ``method`` of a network that gives a :class:`~medcolor.networks.chroma.ChromaOutput`.
 
     Returns
     -------
@@ -135,6 +142,7 @@ def describe_bundle(
     packages = {"monai": installed_version("monai"), "torch": torch.__version__, "numpy": installed_version("numpy")}
     ours = {
         "family": family,
+        **({} if method == TISSUE else {"method": method}),
         "classes": classes,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "parameters": parameters,
@@ -149,18 +157,20 @@ def describe_bundle(
         "pytorch_version": packages["torch"].partition("+")[0],
         "numpy_version": packages["numpy"],
         "required_packages_version": {},
-        "task": f"tissue colour of {family} images",
+        "task": f"tissue colour of {family} images" + ("" if method == TISSUE else f", by {method}"),
         "description": description,
         "authors": "medcolor contributors",
         "copyright": "see the LICENSE of medcolor",
         "intended_use": _INTENDED_USE,
-        "network_data_format": _data_format(family, classes, network_config.get("summary", 0)),
+        "network_data_format": _data_format(
+            family, classes if method == TISSUE else None, network_config.get("summary", 0)
+        ),
         **dict(facts or {}),
         "medcolor": ours,
     }
     texts = {
         folder / METADATA: json.dumps(metadata, indent=2) + "\n",
-        folder / CONFIG: _inference(folder.resolve().name, network_config, normalization),
+        folder / CONFIG: _inference(folder.resolve().name, method, network_config, normalization),
     }
     with atomic_files(texts, force=True) as files:
         for path, text in texts.items():
@@ -174,10 +184,13 @@ def _normalization(normalization: Normalization) -> dict[str, Any]:
     return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high} | side
 
 
-def _data_format(family: str, classes: list[str], summary: int) -> dict[str, Any]:
+def _data_format(family: str, classes: list[str] | None, summary: int) -> dict[str, Any]:
+    """Return what goes in and out: logits of the classes; or, without them, colours."""
     shared = {"format": "magnitude", "modality": family, "spatial_shape": ["*", "*"], "is_patch_data": False}
     image = {"type": "image", "num_channels": 1, "dtype": "float32", "value_range": [-1, 1]}
-    logits = {"type": "logits", "num_channels": len(classes), "dtype": "float32", "value_range": []}
+    names = ["a*", "b*"] if classes is None else classes
+    kind = ("image", [-108, 108]) if classes is None else ("logits", [])
+    pred = {"type": kind[0], "num_channels": len(names), "dtype": "float32", "value_range": kind[1]}
     inputs = {"image": shared | image | {"channel_def": {"0": "image, normalized"}}}
     if summary:
         told = {
@@ -191,11 +204,11 @@ def _data_format(family: str, classes: list[str], summary: int) -> dict[str, Any
         inputs["volume"] = shared | told | {"dtype": "float32", "channel_def": meaning}
     return {
         "inputs": inputs,
-        "outputs": {"pred": shared | logits | {"channel_def": {str(n): name for n, name in enumerate(classes)}}},
+        "outputs": {"pred": shared | pred | {"channel_def": {str(n): name for n, name in enumerate(names)}}},
     }
 
 
-def _inference(name: str, network: Mapping[str, Any], normalization: Normalization) -> str:
+def _inference(name: str, method: str, network: Mapping[str, Any], normalization: Normalization) -> str:
     import yaml
 
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in network.items()}
@@ -204,7 +217,9 @@ def _inference(name: str, network: Mapping[str, Any], normalization: Normalizati
         yaml.safe_dump({key: value}, sort_keys=False, default_flow_style=None, width=120)
         for key, value in (("network_def", plain), ("normalization", norm))
     ]
-    return _TEMPLATE.replace("NAME", name).replace("PARTS", "".join(parts).rstrip())
+    target, setting, default = _BY_TISSUE if method == TISSUE else _BY_METHOD
+    text = _TEMPLATE.replace("TARGET", target).replace("SETTING", setting).replace("DEFAULT", default)
+    return text.replace("NAME", name).replace("PARTS", "".join(parts).rstrip())
 
 
 _TEMPLATE = """\
@@ -219,7 +234,7 @@ dataset_dir: scans
 output_dir: colored
 modality: null  # of files that do not say it
 device: auto  # cuda where there is one, else cpu
-palette: anatomical
+SETTING: DEFAULT
 strength: 1.0
 fade: 0.0  # 1: chroma follows the confidence; 0: off
 
@@ -241,15 +256,17 @@ evaluator:
   dataset: "@dataset"
   output_dir: "@output_dir"
   colorizer:
-    _target_: medcolor.colorizers.network.NetworkColorizer
+    _target_: medcolor.colorizers.TARGET
     bundle: "@bundle"
-    palette: "@palette"
+    SETTING: "@SETTING"
     strength: "@strength"
     fade: "@fade"
     device: "@device"
 run:
   - "$@evaluator.run()"
 """
+_BY_TISSUE = ("network.NetworkColorizer", "palette", "anatomical")
+_BY_METHOD = ("chroma.ChromaColorizer", "reference", "null  # a coloured scan or picture, for methods that take one")
 
 
 __all__ = ["describe_bundle", "half_precision", "write_bundle"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from medcolor.bundle_files import (
     CONFIG,
+    TISSUE,
     WEIGHTS,
     BundleCard,
     claims,
@@ -78,10 +79,18 @@ def default_bundle(family: str) -> BundleCard | None:
     return found[0] if found else None
 
 
-def bundles_of(family: str) -> list[BundleCard]:
-    """Return the complete bundles of ``configs/`` for a modality family, the default first, then by name."""
+def bundles_of(family: str, method: str | None = TISSUE) -> list[BundleCard]:
+    """Return the complete bundles of ``configs/`` for a modality family, the default first, then by name.
+
+    Parameters
+    ----------
+    family : str
+    method : str or None
+        Those that say which tissue is where, unless another method is named; None: of every method.
+    """
     cards = [read_card(config_dir() / name) for name in bundle_names()]
-    return sorted((card for card in cards if card.family == family), key=lambda card: (not card.default, card.name))
+    fitting = (card for card in cards if card.family == family and method in {None, card.method})
+    return sorted(fitting, key=lambda card: (not card.default, card.name))
 
 
 def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
@@ -160,16 +169,13 @@ def assemble(folder: str | Path, *, network: nn.Module, inferer: Any, normalizat
     Raises
     ------
     BundleError
-        The weights' hash is wrong, they do not fit the network, or the network's classes are not the metadata's.
+        The weights' hash is wrong, they do not fit the network, or the network is not what the metadata say: of
+        another method, or with other classes.
     """
     from medcolor.networks.normalization import Normalization
 
     card = read_card(Path(folder))
-    if (count := getattr(network, "classes", None)) != len(card.classes):
-        raise BundleError(
-            f"{card.folder / CONFIG}: network_def has {count} classes, the metadata {len(card.classes)}: "
-            f"{', '.join(card.classes)}."
-        )
+    _check_kind(card, network)
     if not isinstance(normalization, Normalization) or not callable(inferer):
         raise BundleError(
             f"{card.folder / CONFIG}: normalization must be a medcolor.networks.normalization.Normalization and "
@@ -183,6 +189,17 @@ def assemble(folder: str | Path, *, network: nn.Module, inferer: Any, normalizat
     except RuntimeError as error:
         raise BundleError(f"{card.folder / WEIGHTS} does not fit network_def. {error}") from error
     return Bundle(card, network.eval(), inferer, normalization)
+
+
+def _check_kind(card: BundleCard, network: nn.Module) -> None:
+    """Refuse a network that is not of the card's method, or has other classes than it."""
+    if (method := getattr(network, "method", TISSUE)) != card.method:
+        raise BundleError(f"{card.folder / CONFIG}: network_def is {method}, the metadata say {card.method}.")
+    if card.method == TISSUE and (count := getattr(network, "classes", None)) != len(card.classes):
+        raise BundleError(
+            f"{card.folder / CONFIG}: network_def has {count} classes, the metadata {len(card.classes)}: "
+            f"{', '.join(card.classes)}."
+        )
 
 
 __all__ = [
