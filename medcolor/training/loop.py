@@ -1,4 +1,4 @@
-"""The one training loop: AdamW with warm-up and cosine, mixed precision where the device has it, early stopping.
+"""The one training loop: time, validation, early stopping, checkpoints; what a step does is an objective's.
 
 Everything that happens at a step is a function of the seed and the step, so a training that was cut off and goes on
 from its last checkpoint ends, on a CPU, with the same bytes as one that was not.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-import time
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,12 @@ from medcolor.bundle_writing import half_precision
 from medcolor.errors import OutputExistsError, TrainingError
 from medcolor.training import checkpoints
 from medcolor.training.devices import Placement, place
-from medcolor.training.drawing import VOLUME, DrawnSamples, Positions, Sample, Transform, sample_seed, stack_samples
-from medcolor.training.losses import LossTerms, TissueLoss
+from medcolor.training.drawing import DrawnSamples, Positions, Sample, Transform, sample_seed, stack_samples
+from medcolor.training.log import LOG, Observer, TrainingLog
+from medcolor.training.objectives.objective import Objective, Step
 from medcolor.training.options import FitOptions, FitResult
 
-__all__ = ["FitOptions", "FitResult", "Validate", "fit"]
-
-LOG = "log.jsonl"
-MONITORED = "error"
+__all__ = ["LOG", "FitOptions", "FitResult", "Validate", "fit"]
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
 """Figures of a network on the validation patients; ``error`` is the one to make small."""
@@ -41,6 +39,7 @@ class _Counters:
 
     step: int = 0
     best_step: int = 0
+    best_value: float = math.inf
     best: dict[str, float] = field(default_factory=dict)
     without_gain: int = 0
     stopped: str = ""
@@ -50,7 +49,7 @@ def fit(
     network: nn.Module,
     samples: Sequence[Sample],
     *,
-    loss: TissueLoss,
+    objective: Objective,
     validate: Validate,
     output: Path,
     options: FitOptions | None = None,
@@ -58,6 +57,7 @@ def fit(
     placement: Placement | None = None,
     resume: bool = False,
     facts: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> FitResult:
@@ -66,13 +66,14 @@ def fit(
     Parameters
     ----------
     network : nn.Module
-        (N, 1, H, W) in -1..1 to an output with ``logits`` and ``log_scale``.
+        What the objective takes.
     samples : sequence of dict
         "image" (1, H, W), "target" (K, H, W), and where known "neighbour" (1, H, W), "still" (H, W) and "volume", after
         ``transform`` all of one size and ready for the network.
-    loss : TissueLoss
+    objective : Objective
+        What a step does; prepared.
     validate : callable
-        Network (in eval mode, on the device) to figures; ``error`` decides.
+        Network (in eval mode, on the device) to figures; the objective says which decides.
     output : Path
         Folder for checkpoints and ``log.jsonl``.
     options : FitOptions, optional
@@ -84,6 +85,8 @@ def fit(
         Go on from ``last.safetensors`` where there is one.
     facts : mapping, optional
         JSON facts kept in every checkpoint; going on with other facts is refused.
+    observers : sequence of callable, optional
+        Told every line of the log.
     progress : callable, optional
         Called with (steps made, steps in all).
     cancel : callable, optional
@@ -99,7 +102,7 @@ def fit(
     options = options or FitOptions()
     placement = placement or place("auto", options.precision)
     with torch.random.fork_rng(devices=[placement.device] if placement.device.type == "cuda" else []):
-        run = _Run(network, loss, validate, output, options, placement, dict(facts or {}))
+        run = _Run(network, objective, validate, output, options, placement, dict(facts or {}), observers)
         run.begin(resume=resume)
         run.train(DrawnSamples(samples, transform, seed=options.seed), progress, cancel)
         return run.finish()
@@ -109,24 +112,21 @@ class _Run:
     def __init__(
         self,
         network: nn.Module,
-        loss: TissueLoss,
+        objective: Objective,
         validate: Validate,
         output: Path,
         options: FitOptions,
         placement: Placement,
         facts: dict[str, Any],
+        observers: Sequence[Observer],
     ) -> None:
         torch.manual_seed(options.seed)
-        self.network, self.loss = network.to(placement.device), loss.to(placement.device)
+        self.network, self.objective = network.to(placement.device), objective.to(placement.device)
         self.network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
         self.averaged = copy.deepcopy(self.network) if options.average else None
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-        )
-        self.scaler = torch.amp.GradScaler("cuda", enabled=placement.scaled)
+        self.learners = objective.learners(self.network, options, placement)
         self.validate, self.options, self.placement, self.facts = validate, options, placement, facts
-        self.output, self.now, self.started = output, _Counters(), time.monotonic()
-        self.clipped: tuple[list[nn.Parameter], ...] = ()
+        self.output, self.now, self.log = output, _Counters(), TrainingLog(output, observers)
 
     @property
     def kept(self) -> nn.Module:
@@ -143,9 +143,7 @@ class _Run:
         self.output.mkdir(parents=True, exist_ok=True)
         if last.is_file():
             self._restore(checkpoints.read_state(last), last)
-        log = self.output / LOG
-        kept = [line for line in _lines(log) if line["step"] <= self.now.step]  # a dead run may have logged beyond
-        log.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in kept), encoding="utf-8")
+        self.log.rewind(self.now.step)
 
     def _restore(self, state: checkpoints.State, path: Path) -> None:
         if state.facts["training"] != self._identity():
@@ -154,11 +152,11 @@ class _Run:
                 "began with. Use them, or choose another folder."
             )
         self.network.load_state_dict(state.part("network"))
+        self.objective.load_state_dict(state.part("objective"))
         if self.averaged is not None:
             self.averaged.load_state_dict(state.part("average"))
-        checkpoints.restore_optimizer(self.optimizer, state.part("optimizer"))
-        if self.placement.scaled:
-            self.scaler.load_state_dict(state.facts["scaler"])
+        for name, learner in self.learners.items():
+            learner.restore(state.part(f"learner {name}"), state.facts["learners"][name])
         self.now = _Counters(**state.facts["counters"])
 
     def _identity(self) -> dict[str, Any]:
@@ -182,7 +180,7 @@ class _Run:
             step = self.now.step
             if step % options.log_every == 0 or step == options.steps:
                 self._log_terms(terms)
-            if step % options.validate_every == 0 or step == options.steps:
+            if self.objective.is_judged(step, options) or step == options.steps:
                 self._judge()
                 self.save()
             if progress is not None:
@@ -194,51 +192,20 @@ class _Run:
                 self.save()
                 return
 
-    def _step(self, batch: dict[str, Tensor]) -> LossTerms:
-        options, device = self.options, self.placement.device
-        for group in self.optimizer.param_groups:
-            group["lr"] = options.learning_rate_at(self.now.step)
+    def _step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        rate = self._rate(self.now.step)
+        for learner in self.learners.values():
+            learner.set_rate(rate)
         self.network.train()
-        batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        image, count = batch["image"], len(batch["image"])
-        still = batch.get("still")
-        near = None if still is None else still.flatten(1).any(dim=1).nonzero()[:, 0]  # the others have no neighbour
-        images = image if near is None else torch.cat([image, batch["neighbour"][near]])
-        extra: tuple[Tensor, ...] = ()
-        if getattr(self.network, "summary", 0):
-            volume = batch[VOLUME]
-            extra = (volume if near is None else torch.cat([volume, volume[near]]),)
-        with torch.autocast(device.type, dtype=self.placement.precision, enabled=self.placement.mixed):
-            out = self.network(images, *extra)
-        neighbour = None if near is None else out.logits[:count].index_put((near,), out.logits[count:])
-        doubt = None if out.log_scale is None else out.log_scale[:count]
-        terms: LossTerms = self.loss(
-            out.logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=still
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        groups = self._clipped_apart(terms)
-        self.scaler.scale(terms.total).backward()
-        self.scaler.unscale_(self.optimizer)
-        for group in groups:
-            nn.utils.clip_grad_norm_(group, options.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.objective.train()
+        batch = {name: tensor.to(self.placement.device, non_blocking=True) for name, tensor in batch.items()}
+        at = Step(self.now.step, self.options, self.placement)
+        terms = self.objective.step(self.network, batch, self.learners, at)
         self._average()
-        return LossTerms(*(term.detach() for term in terms))
+        return terms
 
-    def _clipped_apart(self, terms: LossTerms) -> tuple[list[nn.Parameter], ...]:
-        """Return the parameters that colour depends on, and the rest.
-
-        One norm for both would let the scale head, whose gradient is large at first, hold the colour back.
-        """
-        if not self.clipped:
-            parameters = [p for p in self.network.parameters() if p.requires_grad]
-            colored = torch.autograd.grad(
-                terms.cross_entropy + terms.color, parameters, retain_graph=True, allow_unused=True
-            )
-            pairs = list(zip(parameters, colored, strict=True))
-            self.clipped = ([p for p, g in pairs if g is not None], [p for p, g in pairs if g is None])
-        return self.clipped
+    def _rate(self, step: int) -> float:
+        return self.objective.learning_rate_at(step, self.options)
 
     def _average(self) -> None:
         if self.averaged is None:
@@ -251,33 +218,27 @@ class _Run:
             else:
                 mean.copy_(value)
 
-    def _log_terms(self, terms: LossTerms) -> None:
-        figures = {name: float(value) for name, value in terms._asdict().items()}
-        if not math.isfinite(figures["total"]):
+    def _log_terms(self, terms: dict[str, Tensor]) -> None:
+        figures = {name: float(value) for name, value in terms.items()}
+        if not all(math.isfinite(value) for value in figures.values()):
             raise TrainingError(
-                f"The loss is no longer finite at step {self.now.step}. Lower learning_rate, or train in float32; "
-                "--resume goes on from the last checkpoint."
+                f"The loss is no longer finite at step {self.now.step}: {figures}. Lower learning_rate, or train in "
+                "float32; --resume goes on from the last checkpoint."
             )
-        self._log({"loss": figures, "learning_rate": self.options.learning_rate_at(self.now.step - 1)})
-
-    def _log(self, line: dict[str, Any]) -> None:
-        entry = {"step": self.now.step, "seconds": round(time.monotonic() - self.started, 3)} | line
-        with (self.output / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry, sort_keys=True) + "\n")
+        self.log.write(self.now.step, {"loss": figures, "learning_rate": self._rate(self.now.step - 1)})
 
     def _judge(self) -> None:
         """Validate; keep the best weights; decide whether to stop."""
         network = self.kept.eval()
         with torch.no_grad():
             figures = {name: float(value) for name, value in self.validate(network).items()}
-        if MONITORED not in figures or not math.isfinite(figures[MONITORED]):
-            raise TrainingError(
-                f'Validation gave no finite "{MONITORED}" at step {self.now.step}: got {figures}. Check that the '
-                "validation patients have pixels inside the body."
-            )
-        self._log({"validation": figures})
-        if not self.now.best or figures[MONITORED] < self.now.best[MONITORED]:
-            self.now.best, self.now.best_step, self.now.without_gain = figures, self.now.step, 0
+        value = self.objective.value(self.now.step, figures)
+        self.log.write(self.now.step, {"validation": figures} | ({} if value is None else {"value": value}))
+        if value is None:
+            pass
+        elif value < self.now.best_value:
+            self.now.best, self.now.best_value = figures, value
+            self.now.best_step, self.now.without_gain = self.now.step, 0
             checkpoints.write_state(self.output / checkpoints.BEST, network.state_dict(), self._weight_facts())
         else:
             self.now.without_gain += 1
@@ -292,10 +253,16 @@ class _Run:
     def save(self) -> None:
         """Write all that going on needs."""
         tensors = checkpoints.with_prefix("network", self.network.state_dict())
+        tensors |= checkpoints.with_prefix("objective", self.objective.state_dict())
         if self.averaged is not None:
             tensors |= checkpoints.with_prefix("average", self.averaged.state_dict())
-        tensors |= checkpoints.with_prefix("optimizer", checkpoints.optimizer_tensors(self.optimizer))
-        facts = {"training": self._identity(), "counters": vars(self.now), "scaler": self.scaler.state_dict()}
+        for name, learner in self.learners.items():
+            tensors |= checkpoints.with_prefix(f"learner {name}", learner.tensors())
+        facts = {
+            "training": self._identity(),
+            "counters": vars(self.now) | {"best_value": min(self.now.best_value, sys.float_info.max)},
+            "learners": {name: learner.facts() for name, learner in self.learners.items()},
+        }
         checkpoints.write_state(self.output / checkpoints.LAST, tensors, facts)
 
     def finish(self) -> FitResult:
@@ -306,18 +273,6 @@ class _Run:
             weights = self.output / checkpoints.EXPORT
             digest = checkpoints.write_state(weights, half_precision(best.tensors), best.facts)
         return FitResult(now.stopped, now.step, now.best_step, now.best, weights, digest, self.placement.reason)
-
-
-def _lines(log: Path) -> list[dict[str, Any]]:
-    if not log.is_file():
-        return []
-    lines = []
-    for text in log.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break  # a run that died while writing: what follows is not to be trusted
-    return lines
 
 
 def _loader(drawn: DrawnSamples, options: FitOptions, first: int) -> Any:

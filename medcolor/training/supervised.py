@@ -23,6 +23,7 @@ from medcolor.training.devices import place
 from medcolor.training.drawing import VOLUME, Sample
 from medcolor.training.export import CARD, check_exportable, export_bundle, identity
 from medcolor.training.loop import FitResult, fit
+from medcolor.training.objectives import TissueObjective
 from medcolor.training.recipe import Recipe, fit_options, read_recipe
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def train(
     result = fit(
         network,
         sides["train"],
-        loss=_loss(recipe, style, sides["train"]),
+        objective=TissueObjective(_loss(recipe, style, sides["train"])),
         validate=validate,
         output=output,
         options=options,

@@ -21,6 +21,7 @@ from medcolor.training.devices import place
 from medcolor.training.drawing import DrawnSamples, stack_samples
 from medcolor.training.loop import LOG, FitOptions, FitResult, fit
 from medcolor.training.losses import TissueLoss
+from medcolor.training.objectives import TissueObjective
 
 K = 3
 AB = [[0.0, 0.0], [40.0, 10.0], [0.0, -40.0]]
@@ -71,8 +72,9 @@ def error_of(network: nn.Module) -> Mapping[str, float]:
 
 def run(folder: Path, **changes: Any) -> FitResult:
     torch.set_num_threads(1)
-    settings: dict[str, Any] = {"loss": TissueLoss(AB), "validate": error_of, "options": OPTIONS, "transform": jitter}
-    settings |= {"placement": place("cpu"), "facts": {"family": "CT"}} | changes
+    settings: dict[str, Any] = {"validate": error_of, "options": OPTIONS, "transform": jitter}
+    settings |= {"objective": TissueObjective(TissueLoss(AB)), "placement": place("cpu"), "facts": {"family": "CT"}}
+    settings |= changes
     return fit(Tiny(), settings.pop("samples", make_samples()), output=folder, **settings)
 
 
@@ -110,8 +112,8 @@ def test_a_killed_and_resumed_training_ends_with_the_same_bytes(
 
 def test_the_size_of_the_doubt_does_not_hold_the_colour_back(tmp_path: Path) -> None:
     options = FitOptions(steps=3, batch=2, clip_norm=0.01)
-    quiet = run(tmp_path / "a", loss=TissueLoss(AB, scale=0), options=options)
-    loud = run(tmp_path / "b", loss=TissueLoss(AB, scale=1000.0), options=options)
+    quiet = run(tmp_path / "a", objective=TissueObjective(TissueLoss(AB, scale=0)), options=options)
+    loud = run(tmp_path / "b", objective=TissueObjective(TissueLoss(AB, scale=1000.0)), options=options)
     ours, theirs = (read_state(result.weights or tmp_path).tensors for result in (quiet, loud))
     for name in ("body.0.weight", "head.weight"):
         assert torch.equal(ours[name], theirs[name])

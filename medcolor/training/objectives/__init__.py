@@ -1,0 +1,8 @@
+"""What trainings pull toward, a file for each system: what happens at a step of the one loop."""
+
+from __future__ import annotations
+
+from medcolor.training.objectives.objective import Objective, Step
+from medcolor.training.objectives.tissue import TissueObjective
+
+__all__ = ["Objective", "Step", "TissueObjective"]
