@@ -14,7 +14,7 @@ from typing import Any
 
 from medcolor.batch.settings import Caps
 from medcolor.batch.task import BatchCode
-from medcolor.io.isolated import child_command, manner_of_death
+from medcolor.io.child_process import child_command, manner_of_death, private_folder, resident
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _LOOK = 0.05  # seconds between two looks at a child's memory
@@ -126,7 +126,7 @@ class Child:
 
     def _start(self) -> None:
         self.end()
-        self._folder = _private_folder(self.scratch)
+        self._folder = private_folder(self.scratch)
         self._process = subprocess.Popen(
             child_command("medcolor.batch.worker:main"),
             stdin=subprocess.PIPE,
@@ -147,19 +147,6 @@ class Child:
             raise ChildDeath(BatchCode.TIME, "It took more time than a series is given, and was ended.")
 
 
-def _private_folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
-    def make(where: Path | None) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="medcolor-", dir=where, ignore_cleanup_errors=True)
-
-    if scratch is None:
-        return make(None)
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        return make(scratch)
-    except OSError:  # full: a child must start all the same, to find out when there is room again
-        return make(None)
-
-
 def wait_for(children: Iterable[Child], seconds: float) -> None:
     """Sleep until one of the children says something, or for so many seconds."""
     with selectors.DefaultSelector() as selector:
@@ -171,14 +158,6 @@ def wait_for(children: Iterable[Child], seconds: float) -> None:
             selector.select(seconds)
         else:
             time.sleep(seconds)
-
-
-def resident(pid: int | str = "self") -> int:
-    """Return the bytes of a process that are in memory; 0 where the system does not say."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def _readable(stream: Any) -> bool:

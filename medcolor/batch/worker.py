@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-_ROOM = 1 << 30  # address space on top of the cap: threads, and libraries that are mapped and not used
 
 
 def main() -> None:
@@ -57,32 +56,22 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def _limit(memory: int) -> None:
-    """Cap the address space at what is mapped now and ``memory`` more; no core files, which would hold pixels."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        limit = mapped + memory + _ROOM if memory else resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-
-
 def _answer(request: dict[str, Any], colorizers: dict[str, Any]) -> dict[str, Any]:
     from medcolor.batch.job import refusal, run_task
     from medcolor.batch.looking import look
     from medcolor.batch.task import Task
+    from medcolor.io.child_process import limit_memory
 
     try:
         if request["do"] == "hello":
             return _hello(request["settings"])
         if request["do"] == "look":
-            _limit(request["memory"])
+            limit_memory(request["memory"])
             return {"looks": [look(Path(name)) for name in request["files"]]}
         task = Task.from_json(request["task"])
-        _limit(0)
+        limit_memory(None)
         paint = _colorizer(task.settings, colorizers)
-        _limit(0 if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
+        limit_memory(None if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
         return {"outcome": run_task(task, paint).to_json()}
     except BaseException as error:
         return {"outcome": refusal(error).to_json()}

@@ -7,15 +7,10 @@ temporary file; arrays travel as raw bytes beside the pickle, and come back read
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import pickle
-import signal
 import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -28,16 +23,13 @@ import numpy as np
 
 from medcolor import errors
 from medcolor.errors import AmbiguousSeriesError, MedcolorError, MedcolorWarning, ReadCode, ReadError, SettingError
+from medcolor.io.child_process import child_command, free_memory, limit_memory, manner_of_death, private_folder
 
 _RESULT, _BUFFERS, _FAILURE = "result.pickle", "buffers.bin", "failure.json"
 _TRUSTED = frozenset({"medcolor", "numpy", "pydicom", "pathlib", "collections", "datetime", "decimal", "copyreg"})
 _PLAIN = frozenset(
     {"set", "frozenset", "bytearray", "bytes", "str", "int", "float", "bool", "complex", "slice", "range"}
     | {"list", "dict", "tuple", "object"}
-)
-_START = (
-    "import sys; from importlib import import_module; sys.path[:] = sys.argv[1].split('\\n'); "
-    "module, _, name = sys.argv[2].partition(':'); getattr(import_module(module), name)(*sys.argv[3:])"
 )
 
 
@@ -65,7 +57,7 @@ class Isolated:
         if not function.startswith("medcolor."):
             raise SettingError(f'Only functions of medcolor run in a child process, not "{function}".')
         self.path, self._since = Path(path), time.monotonic()
-        self._folder = tempfile.TemporaryDirectory(prefix="medcolor-", ignore_cleanup_errors=True)
+        self._folder = private_folder()
         request = {"function": function, "path": str(path), "memory": memory or free_memory(), "arguments": arguments}
         (Path(self._folder.name) / "request.pickle").write_bytes(pickle.dumps(request))
         command = child_command("medcolor.io.isolated:serve", self._folder.name)
@@ -151,27 +143,11 @@ def read_isolated(path: Path | str, *, timeout: float | None = None, memory: int
     return Isolated("medcolor.io.reading:read", path, memory=memory, **options).result(timeout)
 
 
-def free_memory() -> int | None:
-    """Return the bytes that are free on this computer, None where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def child_command(function: str, *arguments: str) -> list[str]:
-    """Return the command line of a child process that calls ``"package.module:name"`` with texts.
-
-    The child finds the modules that this process finds, and nothing of the folder that happens to be current.
-    """
-    return [sys.executable, "-P", "-c", _START, "\n".join(p for p in sys.path if p), function, *arguments]
-
-
 def serve(folder: str) -> None:
     """Run the request in ``folder``; the child's whole life."""
     place = Path(folder)
     request = pickle.loads((place / "request.pickle").read_bytes())
-    _limit(request["memory"])
+    limit_memory(request["memory"])
     try:
         module, name = request["function"].split(":")
         function: Callable[..., Any] = getattr(import_module(module), name)
@@ -182,15 +158,6 @@ def serve(folder: str) -> None:
         _save((said, value), place)
     except BaseException as error:
         (place / _FAILURE).write_text(json.dumps(_record(error)), "utf-8")
-
-
-def _limit(memory: int | None) -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if memory is not None:  # address space: on top of it come libraries that are mapped and not used
-            resource.setrlimit(resource.RLIMIT_AS, (memory + (2 << 30), resource.RLIM_INFINITY))
 
 
 def _record(error: BaseException) -> dict[str, Any]:
@@ -219,18 +186,6 @@ def _revived(record: dict[str, Any], path: Path) -> Exception:
         return known(message)
     # of an error we did not foresee only its type: its words may quote a header
     return ReadError(path, ReadCode.CORRUPT, f"reading it failed unexpectedly ({kind}).", "Please report this.")
-
-
-def manner_of_death(code: int) -> str:
-    """Say how a child process ended, by its return code."""
-    if code >= 0:
-        return f"the process reading it ended with code {code}."
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    why = ", most often for lack of memory" if name == "SIGKILL" else ""
-    return f"its decoder crashed ({name}{why}); nothing else was harmed."
 
 
 class _Pickler(pickle.Pickler):
@@ -298,4 +253,4 @@ def _load(folder: Path) -> tuple[list[str], Any]:
     return said, value
 
 
-__all__ = ["Isolated", "child_command", "free_memory", "manner_of_death", "read_isolated", "serve"]
+__all__ = ["Isolated", "read_isolated", "serve"]
