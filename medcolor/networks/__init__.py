@@ -11,8 +11,11 @@ from typing import Any
 
 _HOMES = MappingProxyType(
     {
+        "DeOldify": "medcolor.networks.deoldify",
+        "DeOldifyCritic": "medcolor.networks.deoldify_critic",
         "ECCV16": "medcolor.networks.eccv16",
         "Normalization": "medcolor.networks.normalization",
+        "ReHistoGAN": "medcolor.networks.rehistogan",
         "TissueOutput": "medcolor.networks.tissue_unet",
         "TissueUNet": "medcolor.networks.tissue_unet",
         "VARIANTS": "medcolor.networks.tissue_unet",
@@ -26,4 +29,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["ECCV16", "VARIANTS", "Normalization", "TissueOutput", "TissueUNet"]
+__all__ = [
+    "ECCV16",
+    "VARIANTS",
+    "DeOldify",
+    "DeOldifyCritic",
+    "Normalization",
+    "ReHistoGAN",
+    "TissueOutput",
+    "TissueUNet",
+]
