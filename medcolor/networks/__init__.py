@@ -11,6 +11,7 @@ from typing import Any
 
 _HOMES = MappingProxyType(
     {
+        "DDColor": "medcolor.networks.ddcolor",
         "DeOldify": "medcolor.networks.deoldify",
         "DeOldifyCritic": "medcolor.networks.deoldify_critic",
         "ECCV16": "medcolor.networks.eccv16",
@@ -32,6 +33,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "ECCV16",
     "VARIANTS",
+    "DDColor",
     "DeOldify",
     "DeOldifyCritic",
     "Normalization",
