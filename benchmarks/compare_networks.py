@@ -33,9 +33,9 @@ from medcolor.training.drawing import DrawnSamples, stack_samples
 from medcolor.training.evaluate import labeled_scans
 from medcolor.training.losses import color_huber, pixel_weights, target_ab, tissue_loss
 from medcolor.training.options import FitOptions
+from medcolor.training.preparing import Prepare
 from medcolor.training.recipe import read_recipe
 from medcolor.training.sources import find_cases
-from medcolor.training.supervised import Prepare
 from medcolor.training.views import CropOrPad
 from medcolor.windowing import default_display, grayscale
 

@@ -1,4 +1,4 @@
-"""What is measured against what: anything that gives posteriors of a scan, as plain functions."""
+"""What is measured against what: anything that gives posteriors or colours of a scan, as plain functions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.scan import Scan
+from medcolor.training.metrics import expected_ab
 
 if TYPE_CHECKING:
+    from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
 
 Posteriors = NDArray[np.float32]
@@ -36,8 +38,37 @@ class Prediction:
         """Higher where the arm is surer, (nk, nj, ni)."""
         return self.posteriors.max(axis=0) if self.log_scale is None else -self.log_scale
 
+    def colors(self, palette_ab: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (a*, b*) in a palette, (nk, nj, ni, 2)."""
+        return expected_ab(self.posteriors, palette_ab)
 
-Predict = Callable[[Scan], Prediction]
+
+@dataclass(frozen=True, eq=False)
+class Colors:
+    """What an arm says that knows colours and no tissue.
+
+    Parameters
+    ----------
+    ab : ndarray of float32, (nk, nj, ni, 2)
+    doubt : ndarray of float32, (nk, nj, ni), or None
+        0 (sure) to 1.
+    """
+
+    ab: NDArray[np.float32]
+    doubt: NDArray[np.float32] | None = None
+
+    @property
+    def confidence(self) -> NDArray[np.float32] | None:
+        """Higher where the arm is surer, (nk, nj, ni); None of one that does not say."""
+        return None if self.doubt is None else -self.doubt
+
+    def colors(self, palette_ab: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (a*, b*), whatever the palette: it is learned."""
+        return self.ab
+
+
+Answer = Prediction | Colors
+Predict = Callable[[Scan], Answer]
 
 
 def physics(scan: Scan) -> Prediction:
@@ -47,7 +78,7 @@ def physics(scan: Scan) -> Prediction:
     return Prediction(tissue.fit(scan).posteriors(slice(None)))
 
 
-def shipped(colorizer: NetworkColorizer) -> Predict:
+def shipped(colorizer: NetworkColorizer) -> Callable[[Scan], Prediction]:
     """Return the arm of a bundle exactly as somebody would use it: its half-precision weights, tiles, device."""
     from medcolor.colorizers.prediction import error_of
 
@@ -71,7 +102,7 @@ def learned(
     palette_ab: NDArray[np.float32] | None = None,
     device: Any = "cpu",
     batch: int = 4,
-) -> Predict:
+) -> Callable[[Scan], Prediction]:
     """Return the arm of a network that is being trained, with the input it will have in use.
 
     Parameters
@@ -110,4 +141,67 @@ def learned(
     return predict
 
 
-__all__ = ["Posteriors", "Predict", "Prediction", "learned", "physics", "shipped"]
+def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", batch: int = 4) -> Predict:
+    """Return the arm of a network of :mod:`medcolor.networks.chroma` that is being trained, shown no condition.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode, on ``device``.
+    normalization : Normalization
+        Fitted here to each scan.
+    device : torch.device or str
+    batch : int
+        Slices at a time.
+    """
+    import torch
+
+    from medcolor.colorizers.prediction import network_input
+
+    def predict(scan: Scan) -> Colors:
+        (ni, nj, nk), fitted = scan.shape, normalization.fit(scan)
+        ab, doubt = np.empty((nk, nj, ni, 2), np.float32), np.empty((nk, nj, ni), np.float32)
+        doubted = False
+        with torch.no_grad():
+            for start in range(0, nk, batch):
+                block = slice(start, min(start + batch, nk))
+                values, good = network_input(scan, fitted, block)
+                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device))
+                ab[block] = out.ab.float().movedim(1, -1).cpu().numpy()
+                if good is not None:
+                    ab[block][~good] = 0
+                if out.doubt is not None:
+                    doubted, doubt[block] = True, out.doubt[:, 0].float().cpu().numpy()
+        return Colors(ab, doubt if doubted else None)
+
+    return predict
+
+
+def shipped_colors(colorizer: ChromaColorizer) -> Predict:
+    """Return the arm of a bundle of learned colours exactly as somebody would use it."""
+
+    def predict(scan: Scan) -> Colors:
+        (ni, nj, nk) = scan.shape
+        ab, doubt = np.empty((nk, nj, ni, 2), np.float32), np.empty((nk, nj, ni), np.float32)
+        doubted = False
+        for block, colors, unsure, _ in colorizer.ab(scan):
+            ab[block] = colors
+            if unsure is not None:
+                doubted, doubt[block] = True, unsure
+        return Colors(ab, doubt if doubted else None)
+
+    return predict
+
+
+__all__ = [
+    "Answer",
+    "Colors",
+    "Posteriors",
+    "Predict",
+    "Prediction",
+    "learned",
+    "learned_colors",
+    "physics",
+    "shipped",
+    "shipped_colors",
+]

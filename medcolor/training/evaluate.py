@@ -17,7 +17,7 @@ from medcolor.errors import ModalityError
 from medcolor.palettes import Palette, load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
-from medcolor.training.arms import Posteriors, Predict, Prediction
+from medcolor.training.arms import Answer, Posteriors, Predict, Prediction
 from medcolor.training.evaluation import Evaluation, groups_of
 from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
@@ -97,6 +97,7 @@ def evaluate(
         view = _View.of(case, palette)
         for name, predict in arms.items():
             prediction = predict(case.scan)
+            result.tissue &= isinstance(prediction, Prediction)
             result.add("clean", name, case.patient, view.figures(prediction), view.calibration(prediction))
         for condition in conditions:
             degraded = condition.on_scan(case.scan, key=case.key or case.patient)
@@ -121,20 +122,36 @@ def evaluate(
 
 
 def mean_error(
-    cases: Iterable[LabeledScan], predict: Predict, *, family: str, style: str = "contrast"
+    cases: Iterable[LabeledScan], predict: Predict, *, family: str, style: str = "contrast", spread: bool = False
 ) -> dict[str, float]:
-    """Return the mean over patients of the mean CIEDE2000 inside the body, and of gray's own: for validation."""
+    """Return means over patients, inside the body, for validation.
+
+    Parameters
+    ----------
+    cases : iterable of LabeledScan
+    predict : callable
+    family, style : str
+        Palette.
+    spread : bool
+        Also compare how colours are distributed: see :func:`medcolor.training.metrics.chroma_hellinger` and
+        :func:`medcolor.training.metrics.chroma_drift`.
+
+    Returns
+    -------
+    dict of str to float
+        "error", mean CIEDE2000, and "gray_error", gray's own; with ``spread`` "hellinger" and "drift".
+    """
     palette = load_palette(family, style)
-    rows: dict[str, list[tuple[float, float]]] = {}
+    rows: dict[str, list[dict[str, float]]] = {}
+    names = ("error", "gray_error", *(("hellinger", "drift") if spread else ()))
     for case in cases:
         view = _View.of(case, palette)
-        error, gray = view.error(predict(case.scan)), view.gray_error()
-        if np.isfinite(gray):  # a scan without body says nothing
-            rows.setdefault(case.patient, []).append((error, gray))
-    if not rows:
-        return {"error": float("nan"), "gray_error": float("nan")}
-    mean = np.mean([np.mean(found, axis=0) for found in rows.values()], axis=0)
-    return {"error": float(mean[0]), "gray_error": float(mean[1])}
+        answer = predict(case.scan)
+        found = {"error": view.error(answer), "gray_error": view.gray_error()} | (view.spread(answer) if spread else {})
+        if np.isfinite(found["gray_error"]):  # a scan without body says nothing
+            rows.setdefault(case.patient, []).append(found)
+    means = [{name: float(np.mean([row[name] for row in found])) for name in names} for found in rows.values()]
+    return {name: float(np.mean([row[name] for row in means])) if means else float("nan") for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,8 +186,13 @@ class _View:
             metrics.expected_ab(case.target, palette.ab),
         )
 
-    def error(self, prediction: Prediction) -> float:
-        return _mean(self._errors(metrics.expected_ab(prediction.posteriors, self.ab)))
+    def error(self, answer: Answer) -> float:
+        return _mean(self._errors(answer.colors(self.ab)))
+
+    def spread(self, answer: Answer) -> dict[str, float]:
+        """Return how far the distribution of colours inside the body is from the target's."""
+        ab, wanted = answer.colors(self.ab)[self.body], self.target_ab[self.body]
+        return {"hellinger": metrics.chroma_hellinger(ab, wanted), "drift": metrics.chroma_drift(ab, wanted)}
 
     def gray_error(self) -> float:
         return _mean(self._errors(np.zeros_like(self.target_ab)))
@@ -179,24 +201,29 @@ class _View:
         body = self.body
         return metrics.color_error(self.gray[body], ab[body], self.target_ab[body])
 
-    def figures(self, prediction: Prediction) -> dict[str, float]:
+    def figures(self, answer: Answer) -> dict[str, float]:
         body = self.body
-        ab = metrics.expected_ab(prediction.posteriors, self.ab)
+        ab = answer.colors(self.ab)
         errors = self._errors(ab)
         edges = metrics.near_edges(self.labels)[body]
         floor = self._errors(metrics.quarter_resolution(self.target_ab))
         found = {
             "error": _mean(errors),
             "gray_error": self.gray_error(),
-            "risk": metrics.risk_coverage(errors, prediction.confidence[body]),
-            "risk_posterior": metrics.risk_coverage(errors, prediction.posteriors.max(axis=0)[body]),
             "edge_error": _mean(errors[edges]),
             "edge_floor": _mean(floor[edges]),
         }
-        dice = metrics.posterior_dice(prediction.posteriors[:, body], self.case.target[:, body])
-        found |= {f"dice {n}": float(value) for n, value in enumerate(dice)}
-        found |= self._group_dice(prediction.posteriors[:, body], self.case.target[:, body])
-        return found | self._flicker(ab)
+        if answer.confidence is not None:
+            found["risk"] = metrics.risk_coverage(errors, answer.confidence[body])
+        found |= self._flicker(ab)
+        return found | (self._of_classes(answer, errors) if isinstance(answer, Prediction) else self.spread(answer))
+
+    def _of_classes(self, prediction: Prediction, errors: NDArray[np.floating]) -> dict[str, float]:
+        body, likely = self.body, prediction.posteriors
+        dice = metrics.posterior_dice(likely[:, body], self.case.target[:, body])
+        found = {f"dice {n}": float(value) for n, value in enumerate(dice)}
+        found["risk_posterior"] = metrics.risk_coverage(errors, likely.max(axis=0)[body])
+        return found | self._group_dice(likely[:, body], self.case.target[:, body])
 
     def _group_dice(self, posteriors: Posteriors, target: Posteriors) -> dict[str, float]:
         """Return the Dice of the tissues that the bar is about, inside the body."""
@@ -217,7 +244,9 @@ class _View:
         own = metrics.flicker(self.target_ab[:-1], self.target_ab[1:], still)
         return {"flicker": metrics.flicker(ab[:-1], ab[1:], still), "target_flicker": own}
 
-    def calibration(self, prediction: Prediction) -> dict[str, metrics.Calibration]:
+    def calibration(self, prediction: Answer) -> dict[str, metrics.Calibration] | None:
+        if not isinstance(prediction, Prediction):
+            return None
         p, t = prediction.posteriors[:, self.body], self.case.target[:, self.body]
         return {"ece": metrics.calibration(p, t), "ece_soft": metrics.calibration(p, t, soft=True)}
 

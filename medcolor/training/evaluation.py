@@ -26,7 +26,7 @@ MIDDLE = "middle"
 LOST = "lost_units, high"
 FIGURES = (
     "error", "gray_error", "ece", "ece_soft", "risk", "risk_posterior", "flicker", "target_flicker", "edge_error",
-    "edge_floor",
+    "edge_floor", "hellinger", "drift",
 )  # fmt: skip
 """What is shown for clean input, beside Dice; ``docs/training.md`` says what each is."""
 
@@ -102,12 +102,15 @@ class Evaluation:
         Palette of the colour errors.
     levels : mapping of str to str
         Line of the degraded table to its severity: "low", "middle", "high".
+    tissue : bool
+        Whether every arm says which tissue is where; of those that give colours alone little is asked.
     """
 
     family: str
     classes: tuple[str, ...]
     style: str
     levels: Mapping[str, str] = field(default_factory=dict)
+    tissue: bool = True
     _found: dict[tuple[str, str], dict[str, _Patient]] = field(default_factory=dict, repr=False)
 
     def add(
@@ -161,6 +164,11 @@ class Evaluation:
 
     def bars(self, arm: str = "learned", baseline: str = "physics") -> list[Bar]:
         """Return the bars that figures of this kind decide, in the order of their numbers."""
+        if not self.tissue:
+            return [
+                Bar("part of gray's own error", self.ratio(arm, "error", arm, "gray_error"), 1.0),
+                Bar("flicker, part of the target's", self.ratio(arm, "flicker", arm, "target_flicker"), 1.3),
+            ]
         bars = [
             Bar("1 CIEDE2000 to the target", self.interval("error", arm), 2.0),
             Bar("1 part of gray's own error", self.ratio(arm, "error", arm, "gray_error"), 0.20),

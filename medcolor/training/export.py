@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medcolor.bundle_files import TISSUE
 from medcolor.bundles import BundleCard, describe_bundle
 from medcolor.errors import TrainingError
 from medcolor.io.atomic import atomic_files
 from medcolor.training.model_card import model_card
+from medcolor.training.recipe import TRAIN
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,10 +34,12 @@ def check_exportable(recipe: Recipe, network: nn.Module, classes: tuple[str, ...
     Raises
     ------
     TrainingError
-        The network does not say its number of classes, or not the family's; or its section holds values that a YAML
-        file cannot.
+        The network does not say its number of classes, or not the family's; or it is of another method than the
+        recipe; or its section holds values that a YAML file cannot.
     """
-    if (count := getattr(network, "classes", None)) != len(classes):
+    if (method := getattr(network, "method", None)) != recipe.get("method"):
+        raise TrainingError(f"network: is of method {method}, and the recipe trains {recipe.get('method')}.")
+    if method is None and (count := getattr(network, "classes", None)) != len(classes):
         raise TrainingError(
             f"network: .classes is {count}, and {recipe.family} has {len(classes)}: {', '.join(classes)}."
         )
@@ -61,7 +65,7 @@ def export_bundle(
     result: FitResult,
     found: Evaluation | None = None,
 ) -> BundleCard:
-    """Make the output folder of a training a bundle: metadata, inference config and model card beside the weights.
+    """Make the output folder of a training a bundle: metadata, configs and model card beside the weights.
 
     Patients are counted, never named.
 
@@ -82,7 +86,7 @@ def export_bundle(
     -------
     BundleCard
     """
-    wanted, family = dict(recipe.get("card", {})), recipe.family
+    wanted, family, method = dict(recipe.get("card", {})), recipe.family, recipe.get("method")
     figures = {"measured": False} if found is None else {"measured": True, **found.to_json()}
     sources = _sources(sides)
     facts = {
@@ -110,15 +114,24 @@ def export_bundle(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         network_config=recipe.plain("network"),
         normalization=normalization,
-        description=str(wanted.get("description") or f"tissue colour of {family}, trained with medcolor train"),
+        description=_description(wanted.get("description"), family, method),
         version=str(wanted.get("version") or "0.1.0"),
         facts=facts,
         training=training,
+        method=method or TISSUE,
     )
-    path = output / CARD
-    with atomic_files([path], force=True) as files, files.open(path) as stream:
-        stream.write(model_card(card, found).encode())
+    texts = {output / CARD: model_card(card, found), output / TRAIN: recipe.to_yaml()}
+    with atomic_files(texts, force=True) as files:
+        for path, text in texts.items():
+            with files.open(path) as stream:
+                stream.write(text.encode())
     return card
+
+
+def _description(wanted: str | None, family: str, method: str | None) -> str:
+    if method is None:
+        return str(wanted or f"tissue colour of {family}, trained with medcolor train")
+    return f"{wanted or method}; for {family}"
 
 
 def _sources(sides: Mapping[str, TissueDataset]) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ class Learner:
             Clipped each by its own norm; left out, all by one.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         for group in [self.parameters] if groups is None else groups:
             nn.utils.clip_grad_norm_(group, self.clip_norm)

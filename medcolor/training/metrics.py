@@ -21,6 +21,7 @@ Mask = NDArray[np.bool_]
 BINS = 15
 STILL_LIGHTNESS = 4.0  # |dL*| below which gray counts as unchanged between two slices, as in the feasibility study
 EDGE_RADIUS = 3
+CHROMA_STEP = 10.0  # side of a bin of the (a*, b*) plane, as in Zhang 2016
 
 
 def expected_ab(posteriors: Floats, palette_ab: ArrayLike) -> NDArray[np.float32]:
@@ -132,6 +133,38 @@ def flicker(ab: Floats, next_ab: Floats, still: Mask) -> float:
     if not still.any():
         return float("nan")
     return float(np.linalg.norm((next_ab - ab)[still], axis=-1).mean())
+
+
+def chroma_hellinger(ab: Floats, other_ab: Floats, *, step: float = CHROMA_STEP) -> float:
+    """Return the Hellinger distance of two sets of colours, each a histogram over the (a*, b*) plane.
+
+    Parameters
+    ----------
+    ab, other_ab : ndarray of float, (pixels, 2)
+    step : float
+        Side of a bin.
+
+    Returns
+    -------
+    float
+        sqrt(1 - sum sqrt(p q)), 0 (the same) to 1 (no common bin); NaN without pixels.
+    """
+    if not len(ab) or not len(other_ab):
+        return float("nan")
+    edges = np.arange(-130.0, 130.0 + step, step)
+    shares = []
+    for colors in (ab, other_ab):
+        points = np.clip(np.asarray(colors, np.float64), -129, 129)
+        shares.append(np.histogram2d(points[:, 0], points[:, 1], bins=[edges, edges])[0] / len(points))
+    p, q = shares
+    return float(np.sqrt(max(0.0, 1.0 - np.sqrt(p * q).sum())))
+
+
+def chroma_drift(ab: Floats, other_ab: Floats) -> float:
+    """Return the distance of two mean colours, in (a*, b*) steps; NaN without pixels."""
+    if not len(ab) or not len(other_ab):
+        return float("nan")
+    return float(np.linalg.norm(ab.mean(axis=0, dtype=np.float64) - other_ab.mean(axis=0, dtype=np.float64)))
 
 
 def near_edges(labels: NDArray[np.integer], *, radius: int = EDGE_RADIUS) -> Mask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medcolor.bundle_files import TISSUE
 from medcolor.training.packs import may_ship
 
 if TYPE_CHECKING:
@@ -28,17 +29,15 @@ def model_card(card: BundleCard, found: Evaluation | None) -> str:
         [
             f"# {card.name}: {card.description}",
             "",
-            "**Designed colours, not measured ones.** There is no true colour for these images: each tissue class has",
-            "a colour that people chose, and the network says which class a pixel is likely to be. Not a medical",
-            "device, not for diagnosis. The displayed gray is kept exactly; only colour is invented.",
+            *_what(card, training),
             "",
             "```",
             "medcolor colorize SCAN --colorizer PATH_OF_THIS_FOLDER --trust -o OUT",
             "```",
             "",
             "A bundle is code: use one only if you know where it comes from. To hand it on, give `metadata.json`,",
-            "`inference.yaml`, `model.safetensors` and this file, and nothing else of the folder: `targets/` holds",
-            "images of patients.",
+            "`inference.yaml`, `model.safetensors`, `train.yaml` and this file, and nothing else of the folder:",
+            "`targets/` holds images of patients.",
             "",
             *_data(card, training),
             *_labels(card, training["labels"]),
@@ -46,6 +45,28 @@ def model_card(card: BundleCard, found: Evaluation | None) -> str:
             *_figures(found),
         ]
     )
+
+
+def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
+    """Say what the colours are: of tissues a network recognized, or learned at once, by copying such colours."""
+    if card.method == TISSUE:
+        return [
+            "**Designed colours, not measured ones.** There is no true colour for these images: each tissue class has",
+            "a colour that people chose, and the network says which class a pixel is likely to be. Not a medical",
+            "device, not for diagnosis. The displayed gray is kept exactly; only colour is invented.",
+        ]
+    return [
+        "**Designed colours, copied.** There is no true colour for these images. People chose a colour for each tissue",
+        f"class (palette `{training['palette']}`), physics and context said which class each training pixel is, and",
+        f"this system ({card.method}) learned to copy the colours that came of it. It knows no tissues, its palette",
+        "cannot be exchanged, and a colour of it is evidence of nothing. Not a medical device, not for diagnosis. The",
+        "displayed gray is kept exactly; only colour is invented.",
+        "",
+        "It is the published idea at a size that trains and runs on a CPU: "
+        f"{card.metadata['medcolor']['parameters']} parameters,",
+        "no weights of its authors and none of their data; `train.yaml` is what it was trained by. It is there to be",
+        "compared: `docs/review/colorizers.csv` of medcolor has the table.",
+    ]
 
 
 def _data(card: BundleCard, training: dict[str, Any]) -> list[str]:

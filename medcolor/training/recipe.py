@@ -20,10 +20,12 @@ from medcolor.resources import config_dir
 from medcolor.training.options import FitOptions
 
 KEYS = (
-    "family", "style", "network", "normalization", "data", "augmentation", "loss", "fit", "validation", "evaluation",
-    "card",
+    "family", "style", "method", "network", "normalization", "data", "augmentation", "loss", "objective", "fitting",
+    "fit", "validation", "evaluation", "card",
 )  # fmt: skip
 """What a config may hold beside ``define``, where it keeps what it refers to."""
+PARTS = ("methods", "families", "overlays")
+"""Folders of configs/ whose files are parts of a training: a method, then a family, then what changes them."""
 TRAIN = "train.yaml"
 """What a bundle of ours was trained by, in its folder."""
 _NEEDED = ("family", "network", "normalization", "fit")
@@ -54,6 +56,16 @@ class Recipe:
         told = {key: value for key, value in self.settings.items() if key not in {"card", "evaluation"}}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
+    def to_yaml(self) -> str:
+        """Return all settings as one file, but for what is of one place and its people: cache and names of patients."""
+        import yaml
+
+        told = copy.deepcopy(self.settings)
+        data = told.get("data") or {}
+        gone = [name for name in ("cache", "splits") if data.pop(name, None) is not None]
+        note = "".join(f"# data::{name} is left out: it is of the place where this was trained.\n" for name in gone)
+        return note + yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return a section, built (``_target_``, ``@``, ``$``).
 
@@ -82,7 +94,7 @@ class Recipe:
 
 
 def config_path(name: Path | str) -> Path:
-    """Return the file a name stands for: itself, a bundle's train.yaml, or an overlay of configs/overlays.
+    """Return the file a name stands for: itself, a bundle's train.yaml, or one of methods, families and overlays.
 
     Raises
     ------
@@ -95,7 +107,8 @@ def config_path(name: Path | str) -> Path:
     if (path / TRAIN).is_file():
         return path / TRAIN
     known = {path.parent.name: path for path in sorted(config_dir().glob(f"*/{TRAIN}"))}
-    known |= {path.stem: path for path in sorted((config_dir() / "overlays").glob("*.yaml"))}
+    for folder in PARTS:
+        known |= {path.stem: path for path in sorted((config_dir() / folder).glob("*.yaml"))}
     if str(name) in known:
         return known[str(name)]
     raise TrainingError(f"{name}: no such config file. Known by name: {', '.join(known)}.{_nearest(str(name), known)}")
@@ -130,9 +143,20 @@ def read_recipe(configs: Sequence[Path | str]) -> Recipe:
                 f'"{key}" is no setting of a training. Accepted: {", ".join(KEYS)}.{_nearest(key, KEYS)}'
             )
     if missing := [key for key in _NEEDED if settings.get(key) is None]:
-        raise TrainingError(f"{', '.join(str(path) for path in paths)}: missing settings: {', '.join(missing)}.")
+        raise TrainingError(
+            f"{', '.join(str(path) for path in paths)}: missing settings: {', '.join(missing)}.{_missing(missing)}"
+        )
     plain = json.loads(json.dumps(settings, default=str))
     return Recipe(plain, ConfigParser(settings))
+
+
+def _missing(keys: Sequence[str]) -> str:
+    """Say which half of a method's training was not named."""
+    for key, part, order in (("family", "families", "after the method"), ("network", "methods", "before the family")):
+        if key in keys and sorted((config_dir() / part).glob("*.yaml")):
+            names = ", ".join(path.stem for path in sorted((config_dir() / part).glob("*.yaml")))
+            return f" To train a method, name one of the {part} {order}: {names}."
+    return ""
 
 
 def _require_mapping(path: Path) -> None:

@@ -25,8 +25,9 @@ from medcolor.scan import from_slices, to_slices
 from medcolor.training.checkpoints import load_weights, read_state
 from medcolor.training.datasets import Case, Loaded, TissueDataset
 from medcolor.training.degradations import Chance, Degradation, Gamma, LostUnits, RicianNoise
+from medcolor.training.preparing import Prepare
 from medcolor.training.recipe import config_path, fit_options, read_recipe
-from medcolor.training.supervised import Prepare, train
+from medcolor.training.supervised import train
 
 SPLITS = {"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4", "sub-5"]}
 QUICK = {
@@ -74,7 +75,7 @@ def trained(scans: Path, quick: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_one_command_trains_on_a_folder_of_scans_and_measures_the_result(trained: Path) -> None:
     assert {p.name for p in trained.iterdir()} == {
         "last.safetensors", "best.safetensors", "model.safetensors", "log.jsonl", "evaluation.json", "evaluation.md",
-        "metadata.json", "inference.yaml", "README.md", "targets",
+        "metadata.json", "inference.yaml", "train.yaml", "README.md", "targets",
     }  # fmt: skip
     record = json.loads((trained / "evaluation.json").read_text())
     assert record["clean"]["learned"]["error"]["patients"] == 2

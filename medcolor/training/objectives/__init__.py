@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from medcolor.training.objectives.bins import BinObjective
+from medcolor.training.objectives.chroma import ChromaObjective
 from medcolor.training.objectives.objective import Objective, Step
 from medcolor.training.objectives.tissue import TissueObjective
 
-__all__ = ["Objective", "Step", "TissueObjective"]
+__all__ = ["BinObjective", "ChromaObjective", "Objective", "Step", "TissueObjective"]

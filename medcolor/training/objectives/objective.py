@@ -44,8 +44,20 @@ class Objective(nn.Module):
     which the loop sets anew for every step; so a training that was cut off goes on to the same bytes.
     """
 
-    def prepare(self, network: nn.Module, samples: Sequence[Mapping[str, Any]], *, seed: int) -> None:
-        """Look at the training samples (not transformed) before the first step: a prior, a default histogram."""
+    def prepare(
+        self, network: nn.Module, samples: Sequence[Mapping[str, Any]], *, palette_ab: Tensor, seed: int
+    ) -> None:
+        """Look at what there is before the first step, for a prior or a default that the network carries.
+
+        Parameters
+        ----------
+        network : nn.Module
+        samples : sequence of dict
+            The training samples, not transformed.
+        palette_ab : Tensor, (K, 2)
+            Colours of the classes of the targets.
+        seed : int
+        """
 
     def learners(self, network: nn.Module, options: FitOptions, placement: Placement) -> dict[str, Learner]:
         """Return the optimizers by name; :data:`NETWORK` is the network's."""

@@ -1,0 +1,97 @@
+"""From a slice in scan units to what a network is shown: crops, degradation, normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from medcolor.errors import TrainingError
+from medcolor.networks.volume_summary import summarize
+from medcolor.training.degradations import REFERENCE
+from medcolor.training.drawing import VOLUME, Sample
+
+if TYPE_CHECKING:
+    from medcolor.networks.normalization import Normalization
+    from medcolor.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """From a sample in scan units to one the network takes: the last step of a training transform.
+
+    As :meth:`Normalization.fit` does in use: a unit that was lost becomes gray, percentiles are those of the whole
+    volume. They come from the sample's "reference", which noise, gamma, shading and lost units have changed as they
+    changed the image; that blur, motion and streaks move a volume's percentiles a little is left out.
+
+    Parameters
+    ----------
+    normalization : Normalization
+    """
+
+    normalization: Normalization
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Return the sample with "image" and "neighbour" in -1..1, and the "volume"'s summary.
+
+        Raises
+        ------
+        TrainingError
+            Percentiles are needed, and the sample has no reference.
+        """
+        out = dict(sample)
+        image = np.asarray(out["image"], np.float32)
+        fitted = self._fitted(out)
+        out["image"] = torch.from_numpy(fitted(image))
+        if out.get("neighbour") is not None:
+            out["neighbour"] = torch.from_numpy(fitted(np.asarray(out["neighbour"], np.float32)))
+        values = np.asarray(out[REFERENCE] if out.get(REFERENCE) is not None else image, np.float32)
+        out[VOLUME] = torch.from_numpy(summarize(fitted, values))
+        return out
+
+    def _fitted(self, sample: Sample) -> Normalization:
+        units, inverted = str(sample.get("units", "")), bool(sample.get("inverted", 0))
+        if sample.get(REFERENCE) is not None:
+            return self.normalization.fit_values(np.asarray(sample[REFERENCE]), units=units, inverted=inverted)
+        if (fixed := self.normalization.of_unit(units, inverted, eight_bit=True)) is None:
+            raise TrainingError(
+                f'A sample in "{units}" needs "{REFERENCE}": one slice does not say how bright a volume is.'
+            )
+        return fixed
+
+
+def transform_of(recipe: Recipe, normalization: Normalization) -> Callable[[Sample], Sample]:
+    """Return the transform of a recipe's ``augmentation``.
+
+    Raises
+    ------
+    TrainingError
+        A setting that there is not, or out of range.
+    """
+    from monai.transforms import Compose
+
+    from medcolor.training.conditions import training_degradations
+    from medcolor.training.views import CropOrPad
+
+    wanted = dict(recipe.get("augmentation", {}))
+    height, width = wanted.pop("crop", (160, 160))
+    try:
+        degrade = training_degradations(recipe.family, **wanted)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"augmentation: {error}") from error
+    wide = (int(height) * 3 // 2, int(width) * 3 // 2)  # degrading what is then cut away costs more than training
+    composed: Callable[[Sample], Sample] = Compose(
+        [
+            CropOrPad(wide, pad=False),
+            *degrade.transforms,
+            Prepare(normalization),
+            CropOrPad((int(height), int(width))),
+        ]
+    )
+    return composed
+
+
+__all__ = ["Prepare", "transform_of"]
