@@ -190,24 +190,12 @@ def with_cvd(palette: Palette, spec: str) -> Palette:
     PaletteError
         A severity that is no number from 0 to 1.
     """
-    from medcolor.vision import Deficiency, compensate
+    from medcolor.vision import compensate, parse_cvd
 
-    kind, _, degree = spec.partition(":")
-    names = [str(d) for d in Deficiency]
-    if kind not in names:
-        raise UnknownColorizerError(
-            f'"{kind}" is no colour-vision deficiency. Known: {", ".join(names)}, each with an optional severity '
-            f'from 0 to 1, as in "deutan:0.6".' + _nearest(kind, names)
-        )
-    try:
-        severity = float(degree) if ":" in spec else 1.0
-    except ValueError:
-        severity = float("nan")
-    if not 0 <= severity <= 1:
-        raise PaletteError(f'The severity in "{spec}" must be a number from 0 (normal) to 1 (dichromacy).')
+    kind, severity = parse_cvd(spec)
     if severity == 0:
         return palette
-    moved = np.round(compensate([c.ab for c in palette.classes], Deficiency(kind), severity), 2)
+    moved = np.round(compensate([c.ab for c in palette.classes], kind, severity), 2)
     classes = []
     for entry, (a, b) in zip(palette.classes, moved.tolist(), strict=True):
         same = float(np.hypot(a - entry.ab[0], b - entry.ab[1])) < 0.01

@@ -6,6 +6,7 @@ law), so a remedy may only move (a*, b*): :func:`compensate` does, :func:`separa
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -23,10 +24,19 @@ from medcolor.cielab import (
     xyz_to_lab,
     xyz_to_linear,
 )
-from medcolor.errors import SettingError
+from medcolor.errors import PaletteError, SettingError, UnknownColorizerError
 from medcolor.vision_models import Deficiency, brettel, machado
 
-__all__ = ["LIGHTNESS_LEVELS", "Deficiency", "Model", "compensate", "separability", "simulate", "simulate_linear"]
+__all__ = [
+    "LIGHTNESS_LEVELS",
+    "Deficiency",
+    "Model",
+    "compensate",
+    "parse_cvd",
+    "separability",
+    "simulate",
+    "simulate_linear",
+]
 
 Model = Literal["machado", "brettel"]
 LIGHTNESS_LEVELS = (30.0, 50.0, 70.0)
@@ -37,6 +47,33 @@ _PLENTY = 25.0  # beyond this no eye hesitates, and a longer spring would only s
 _DISTANT = 0.1  # weight of classes that are not neighbours in the palette
 _NATURALNESS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
 _SWEEPS = 12
+
+
+def parse_cvd(spec: str) -> tuple[Deficiency, float]:
+    """Return the deficiency and severity that a text names: "deutan" (severity 1), "deutan:0.6".
+
+    Raises
+    ------
+    UnknownColorizerError
+        No such deficiency.
+    PaletteError
+        A severity that is no number from 0 to 1.
+    """
+    kind, _, degree = spec.partition(":")
+    names = [str(d) for d in Deficiency]
+    if kind not in names:
+        near = difflib.get_close_matches(kind.lower(), names, n=1)
+        raise UnknownColorizerError(
+            f'"{kind}" is no colour-vision deficiency. Known: {", ".join(names)}, each with an optional severity '
+            f'from 0 to 1, as in "deutan:0.6".' + (f' Did you mean "{near[0]}"?' if near else "")
+        )
+    try:
+        severity = float(degree) if ":" in spec else 1.0
+    except ValueError:
+        severity = float("nan")
+    if not 0 <= severity <= 1:
+        raise PaletteError(f'The severity in "{spec}" must be a number from 0 (normal) to 1 (dichromacy).')
+    return Deficiency(kind), severity
 
 
 def simulate_linear(

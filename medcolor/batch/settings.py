@@ -147,12 +147,12 @@ def fingerprint_for(fingerprint: dict[str, Any], modality: str | None) -> dict[s
 def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:
     """Return the sha256 of the weights that may be used: family -> bundle -> sha256."""
     from medcolor.bundle_files import read_card
-    from medcolor.bundles import bundle_names, default_bundle, find_bundle
+    from medcolor.bundles import bundle_names, bundles_of, default_bundle, find_bundle
     from medcolor.scan import MODALITIES
 
     if settings.colorizer == "auto":
         cards = [card for each in MODALITIES if (card := default_bundle(each)) is not None]
-        cards += [read_card(find_bundle(name)) for name in bundle_names()]  # CT without units takes one that is none
+        cards += [card for each in MODALITIES for card in bundles_of(each)]  # CT without units takes one that is none
     elif settings.colorizer in bundle_names() or Path(settings.colorizer).is_dir():
         cards = [read_card(find_bundle(settings.colorizer, trust=settings.trust))]
     else:

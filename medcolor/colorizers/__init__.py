@@ -7,7 +7,7 @@ the spec says what it is, and an unknown one is an error that lists what exists,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +19,9 @@ from medcolor.voi import Display
 
 if TYPE_CHECKING:
     from medcolor.bundle_files import BundleFacts
+    from medcolor.bundles import Bundle
     from medcolor.colorizers.painting import Stream
+    from medcolor.colorizers.point_hints import Hint
     from medcolor.palettes import Palette
     from medcolor.report.legend import Legend
 
@@ -72,7 +74,8 @@ class Colorizer(Protocol):
 class ColorizerInfo:
     """One line of ``medcolor colorizers``.
 
-    ``pattern`` where the name is to be completed, as in ``seg:PATH``; ``facts`` of a trained bundle.
+    ``pattern`` where the name is to be completed, as in ``seg:PATH``; ``facts`` and ``method`` of a trained bundle,
+    whose method is "tissue" where it says which tissue is where.
     """
 
     name: str
@@ -81,14 +84,15 @@ class ColorizerInfo:
     description: str
     pattern: bool = False
     facts: BundleFacts | None = None
+    method: str | None = None
 
 
 def list_colorizers() -> list[ColorizerInfo]:
     """Return every colorizer that ``load_colorizer`` knows by name, and the patterns of those made from a file.
 
-    Trained ones are listed when their folder is complete.
+    Trained ones are listed when their folder is complete, those that know tissue first.
     """
-    from medcolor.bundle_files import facts_of
+    from medcolor.bundle_files import TISSUE, facts_of
     from medcolor.bundles import bundle_names, find_bundle, read_card
     from medcolor.luts import list_luts
 
@@ -117,8 +121,9 @@ def list_colorizers() -> list[ColorizerInfo]:
             (card.family,),
             f"{'default; ' if card.default else ''}{card.description}",
             facts=facts_of(card),
+            method=card.method,
         )
-        for card in cards
+        for card in sorted(cards, key=lambda card: (card.method != TISSUE, card.method, card.name))
     ]
     return [auto, physics, *trained, segmentation, *luts]
 
@@ -135,6 +140,8 @@ def load_colorizer(
     device: str | None = None,
     trust: bool = False,
     onnx: str | Path | None = None,
+    hints: Sequence[Hint] = (),
+    reference: str | Path | None = None,
 ) -> Colorizer:
     """Build a colorizer.
 
@@ -146,7 +153,8 @@ def load_colorizer(
         ``trust`` the path of a bundle's folder.
     palette : str, optional
         Style of the modality's palette, or the path of a personal YAML; default ``"anatomical"``.
-        Tables have none. For a segmentation: a table with the names and colours of its labels.
+        Tables have none, nor bundles that learned the colours of one. For a segmentation: a table with the names and
+        colours of its labels.
     strength : float
         0 (the displayed gray) to 1 (full colour).
     cvd : str, optional
@@ -164,6 +172,10 @@ def load_colorizer(
     onnx : str or Path, optional
         Of a trained bundle: the file that ``medcolor export onnx`` made from it. ONNX Runtime then computes the
         network.
+    hints : sequence of Hint
+        Colours at voxels, for trained methods that take them (zhang2017).
+    reference : str or Path, optional
+        A coloured scan or picture, for trained methods that take one (histogan, welsh).
 
     Raises
     ------
@@ -189,6 +201,8 @@ def load_colorizer(
             raise SettingError(f"{spec} is not trained: it computes on the CPU. Use device auto or cpu.")
     if onnx is not None and kind in {"auto", "physics", "lut", "seg"}:
         raise SettingError(f"{spec} is no trained bundle: onnx names the file that was exported from one.")
+    if not trained and (hints or reference is not None):
+        raise SettingError(f"{spec} takes no hints and no reference: trained methods such as zhang2017 and welsh do.")
     match kind, name:
         case "auto", "":
             from medcolor.colorizers.auto import AutoColorizer
@@ -220,11 +234,18 @@ def load_colorizer(
                 cvd=cvd,
             )
         case _ if trained:
+            from medcolor.bundle_files import TISSUE
             from medcolor.bundles import load_bundle
+
+            bundle = load_bundle(spec, trust=trust)
+            if bundle.card.method != TISSUE:
+                return _of_method(bundle, palette, onnx, strength, cvd, fade, device, hints, reference)
+            if hints or reference is not None:
+                raise SettingError(f"{spec} takes no hints and no reference: zhang2017, histogan and welsh do.")
             from medcolor.colorizers.network import NetworkColorizer
 
             return NetworkColorizer(
-                load_bundle(spec, trust=trust),
+                bundle,
                 palette=palette or "anatomical",
                 strength=float(strength),
                 cvd=cvd,
@@ -237,6 +258,38 @@ def load_colorizer(
             near = difflib.get_close_matches(spec, names, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             raise UnknownColorizerError(f'"{spec}" is no colorizer. Available: {", ".join(names)}.{hint}')
+
+
+def _of_method(
+    bundle: Bundle,
+    palette: str | None,
+    onnx: str | Path | None,
+    strength: float,
+    cvd: str | None,
+    fade: float | None,
+    device: str | None,
+    hints: Sequence[Hint],
+    reference: str | Path | None,
+) -> Colorizer:
+    from medcolor.colorizers.chroma import ChromaColorizer
+
+    card = bundle.card
+    if palette is not None:
+        raise SettingError(
+            f'{card.name} learned the colours of "{card.taught}" and takes no palette; use auto, physics or a bundle '
+            "of method tissue for another."
+        )
+    if onnx is not None:
+        raise SettingError(f"{card.name} is of method {card.method}: only bundles of method tissue are exported.")
+    return ChromaColorizer(
+        bundle,
+        strength=float(strength),
+        cvd=cvd,
+        fade=0.0 if fade is None else float(fade),
+        device=device or "auto",
+        hints=tuple(hints),
+        reference=reference,
+    )
 
 
 def _is_bundle(spec: str) -> bool:

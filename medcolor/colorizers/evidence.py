@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medcolor.color import ab_index, index_from_posteriors
 from medcolor.palettes import Palette
+from medcolor.recoloring import Recoloring
 
 Index = NDArray[np.int32]
 
@@ -29,12 +30,14 @@ class Look:
     Attributes
     ----------
     palette : Palette or None
-        None for a table.
+        None for a table, and for colours that a method learned without classes.
     cvd : str or None
         As chosen; ``palette`` has it in its colours already.
     strength, fade : float
     table : ndarray of uint8, (256, 3), or None
         The colours of a table, strength included.
+    recoloring : Recoloring or None
+        What the eye in question needs, of colours that come from no palette.
     """
 
     palette: Palette | None
@@ -42,6 +45,7 @@ class Look:
     strength: float = 1.0
     fade: float = 0.0
     table: NDArray[np.uint8] | None = None
+    recoloring: Recoloring | None = None
 
     @property
     def style(self) -> str | None:
@@ -50,8 +54,10 @@ class Look:
 
     @property
     def sha256(self) -> str | None:
-        """Hash of the palette."""
-        return None if self.palette is None else self.palette.sha256
+        """Hash of the palette; empty where colours come from none, and None for a table."""
+        if self.palette is None:
+            return "" if self.table is None else None
+        return self.palette.sha256
 
     @property
     def ab(self) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.bundle_files import TISSUE
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
@@ -28,7 +29,7 @@ from medcolor.windowing import resolve_display
 if TYPE_CHECKING:
     import torch
 
-    from medcolor.colorizers import Progress
+    from medcolor.colorizers import Colorizer, Progress
     from medcolor.report.legend import Legend
 
 _LEGEND_SLICES = 16
@@ -89,6 +90,12 @@ class NetworkColorizer:
             raise SettingError(
                 f"strength and fade must lie between 0 and 1 and batch be at least 1; "
                 f"got {self.strength:g}, {self.fade:g} and {self.batch}."
+            )
+        card = self.bundle.card
+        if card.method != TISSUE:
+            raise SettingError(
+                f"{card.name} is of method {card.method}: it gives colours and does not say which tissue is where, "
+                "which is needed here."
             )
         device = find_device(self.device)
         put = object.__setattr__
@@ -268,13 +275,13 @@ class ColorizeAll:
     Parameters
     ----------
     dataset : iterable of {"image": Scan}
-    colorizer : NetworkColorizer
+    colorizer : Colorizer
     output_dir : str or Path
         A numbered folder in it for each scan: DICOM where the source was, else PNG.
     """
 
     dataset: Iterable[Mapping[str, Scan]]
-    colorizer: NetworkColorizer
+    colorizer: Colorizer
     output_dir: str | Path
 
     def run(self) -> list[Path]:

@@ -130,7 +130,7 @@ class Prediction:
         import torch
 
         for n, plane in enumerate(values):
-            small = _reduced_plane(plane, factor)[None]
+            small = reduced_plane(plane, factor)[None]
             whole = torch.empty(len(self.classes) + 1, *small.shape[1:], device=self._computing.device)
             for tile, logits, log_scale in self._as_it_is(small, options):
                 whole[(slice(None), *tile.kept[1:])] = torch.cat([logits[:, 0], log_scale])
@@ -151,8 +151,8 @@ def reduction_factor(side: int | None, shape: tuple[int, ...]) -> int:
     return 1 if side is None else max(1, round(max(shape[1:]) / side))
 
 
-def _reduced_plane(plane: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Return means over squares; the last row and column are repeated to fill the last ones."""
+def reduced_plane(plane: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Return means over squares of a plane (nj, ni); the last row and column are repeated to fill the last ones."""
     nj, ni = plane.shape
     filled = np.pad(plane, ((0, -nj % factor), (0, -ni % factor)), mode="edge")
     squares = filled.reshape(filled.shape[0] // factor, factor, filled.shape[1] // factor, factor)
@@ -247,6 +247,7 @@ __all__ = [
     "faded",
     "mean_ab",
     "network_input",
+    "reduced_plane",
     "reduction_factor",
     "volume_input",
 ]

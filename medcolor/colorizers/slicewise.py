@@ -94,11 +94,15 @@ def slicewise(colorizer: Colorizer, scan: Scan) -> Slicewise:
             return _TissueSlices(chosen, scan)
         case SegmentationColorizer():
             return _LabelSlices(chosen, scan)
+    from medcolor.colorizers.chroma import ChromaColorizer
+    from medcolor.colorizers.chroma_slices import ChromaSlices
     from medcolor.colorizers.network import NetworkColorizer
     from medcolor.colorizers.network_slices import NetworkSlices
 
     if isinstance(chosen, NetworkColorizer):
         return NetworkSlices(chosen, scan)
+    if isinstance(chosen, ChromaColorizer):
+        return ChromaSlices(chosen, scan)
     raise SettingError(f"{chosen.name} colours whole scans only; here one is needed that works slice by slice.")
 
 

@@ -7,6 +7,7 @@ whole slice would have given.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil, sqrt
 from typing import NamedTuple
 
 _SIDE = 1024  # pixels of a tile's inner part
@@ -60,6 +61,11 @@ def tiles(shape: tuple[int, ...], *, reach: int, multiple: int, batch: int) -> I
                 )
 
 
+def whole_factor(shape: tuple[int, ...]) -> int:
+    """Return by what whole number slices (n, nj, ni) are reduced to be computed in one piece."""
+    return max(1, ceil(sqrt(shape[1] * shape[2] / _WHOLE)))
+
+
 class Band(NamedTuple):
     """Some rows of a slice that was computed at a reduced size.
 
@@ -101,4 +107,4 @@ def _within(inner: slice, outer: slice) -> slice:
     return slice(inner.start - outer.start, inner.stop - outer.start)
 
 
-__all__ = ["Band", "Tile", "bands", "tiles"]
+__all__ = ["Band", "Tile", "bands", "tiles", "whole_factor"]

@@ -11,6 +11,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medcolor.bundle_files import TISSUE
 from medcolor.bundles import Bundle, load_bundle
 from medcolor.errors import SettingError, TrainingError, WriteError
 from medcolor.exporting.graph import onnx_graph, with_record
@@ -99,6 +100,10 @@ def export_onnx(
         refuse_existing([path, sidecar])
     begin: Stage = stage or (lambda _: None)
     bundle = load_bundle(name_or_path, trust=trust)
+    if bundle.card.method != TISSUE:
+        raise SettingError(
+            f'{bundle.card.name} is of method {bundle.card.method}: only bundles of method "{TISSUE}" are exported.'
+        )
     cases = _cases(data, bundle.card.family, modality, int8=int8) if data is not None else []
     begin("graph")
     models = {"float32": onnx_graph(bundle.network)}

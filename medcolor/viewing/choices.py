@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from medcolor.colorizers import Colorizer, list_colorizers
+from medcolor.colorizers.chroma import ChromaColorizer
 from medcolor.colorizers.lut import LutColorizer
 from medcolor.colorizers.segmentation import SegmentationColorizer
 from medcolor.colorizers.tissue import TissueColorizer
@@ -58,7 +60,7 @@ def takes(colorizer: str | Colorizer) -> frozenset[str]:
     """Return which of palette, strength, cvd and fade a colorizer knows; of "auto" what any may know."""
     if isinstance(colorizer, str):
         kind = colorizer.partition(":")[0]
-        return _TAKES.get(kind, _TAKES["trained"])
+        return _TAKES.get(kind, _TAKES["method" if _of_method(colorizer) else "trained"])
     match colorizer:
         case LutColorizer():
             return _TAKES["lut"]
@@ -66,6 +68,8 @@ def takes(colorizer: str | Colorizer) -> frozenset[str]:
             return _TAKES["seg"]
         case TissueColorizer():
             return _TAKES["physics"]
+        case ChromaColorizer():
+            return _TAKES["method"]
     return _TAKES["trained"]
 
 
@@ -74,7 +78,18 @@ _TAKES = {
     "seg": frozenset({"strength", "cvd"}),
     "physics": frozenset({"palette", "strength", "cvd"}),
     "trained": frozenset({"palette", "strength", "cvd", "fade"}),
+    "method": frozenset({"strength", "cvd", "fade"}),  # of the review's systems: their colours are learned
 }
+
+
+def _of_method(spec: str) -> bool:
+    """Whether a spec is a trained bundle that gives colours and knows no tissue; any folder is opened as a bundle."""
+    from medcolor.bundle_files import TISSUE, read_card
+    from medcolor.bundles import bundle_names, find_bundle
+
+    if spec not in bundle_names() and not (spec and Path(spec).is_dir()):
+        return False
+    return read_card(find_bundle(spec, trust=True)).method != TISSUE
 
 
 def _numbers(display: Display) -> str:

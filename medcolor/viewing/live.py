@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medcolor.color_scan import Law
 from medcolor.colorizers import Colorizer
+from medcolor.colorizers.chroma_slices import ChromaSlices
 from medcolor.colorizers.evidence import Evidence, Look
 from medcolor.colorizers.slicewise import Slicewise
 from medcolor.errors import SettingError
@@ -184,7 +185,10 @@ class LiveColors:
             return recolored(own, look)
         with self._lock:
             totals = list(self._painted.totals.values())
-        return class_legend(look, totals, f"in {len(totals)} of {self.total} slices, by {slices.colorizer.name}")
+        among = f"in {len(totals)} of {self.total} slices, by {slices.colorizer.name}"
+        if isinstance(slices, ChromaSlices):
+            return slices.legend(totals, among, look)
+        return class_legend(look, totals, among)
 
     def ramps(self) -> NDArray[np.uint8]:
         """Return the colour of each class for each gray, (K, 256, 3), in the look of now; of a table (1, 256, 3)."""

@@ -213,7 +213,7 @@ def match(session: LiveColors, reference: ColorScan | Scan) -> Match:
     """
     palette = session.look.palette
     if palette is None:
-        raise PaletteError("A colour table has no classes to match.")
+        raise PaletteError("A colour table, or colours learned without tissue, have no classes to match.")
     rgb = reference.rgb
     if rgb is None:
         raise PaletteError("The reference is gray: open an image that is coloured.")

@@ -181,9 +181,9 @@ def write_report(session: ColoringSession, path: Path, *, title: str = "medcolor
     """
     from medcolor.report import Entry, write_page
 
-    palette = session.look.palette
-    legend = None if palette is None else session.legend()
-    entry = Entry(session.scan, session.result(), display=session.display, palette=palette, legend=legend)
+    look = session.look
+    legend = None if look.table is not None else session.legend()
+    entry = Entry(session.scan, session.result(), display=session.display, palette=look.palette, legend=legend)
     return write_page([entry], path, title=title, force=force)
 
 

@@ -247,7 +247,10 @@ class Steering:
 
     def _require(self, k: int) -> None:
         if self._session.done and self._session.look.palette is None:
-            raise SettingError("A colour table has no classes: steer a colouring by tissue.")
+            raise SettingError(
+                "These colours have no classes (a colour table, or colours learned without tissue): steer a colouring "
+                "by tissue."
+            )
         if self._session.evidence(k) is None:
             raise SettingError("This slice is not coloured yet.")
 

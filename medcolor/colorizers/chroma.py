@@ -1,0 +1,339 @@
+"""Colour learned without tissue: a network that gives (a*, b*) for each pixel at once, under the colour law.
+
+The systems of the review, trained on one palette's colours. Which tissue is where they do not say: no tissue map, no
+SEG, and another palette would be another training. What they can be told beside the gray depends on the method:
+hints, a reference whose colours to take, the physics model's posteriors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.bundle_files import TISSUE
+from medcolor.bundles import Bundle
+from medcolor.color import apply_color, apply_color_torch
+from medcolor.color_scan import ColorScan, Law
+from medcolor.colorizers.chroma_prediction import ChromaPart, ChromaPrediction, Conditions, gives_doubt
+from medcolor.colorizers.network import find_device
+from medcolor.colorizers.painting import PaintBlock, Stream, blocks, paint, recorded, stream
+from medcolor.colorizers.point_hints import Hint, check_hints
+from medcolor.colorizers.prediction import Computing
+from medcolor.colorizers.reference import Reference, as_reference
+from medcolor.errors import ModalityError, SettingError
+from medcolor.palettes import Palette, load_palette
+from medcolor.recoloring import Recoloring, count_colors, recoloring, recoloring_of_palette
+from medcolor.scan import Scan
+from medcolor.voi import Display
+from medcolor.windowing import resolve_display
+
+if TYPE_CHECKING:
+    import torch
+
+    from medcolor.colorizers import Progress
+    from medcolor.report.legend import Legend
+
+Block = tuple[slice, NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]
+"""(range of slices, ab (n, nj, ni, 2), doubt (n, nj, ni) or None, lightness (n, nj, ni) or None)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChromaColorizer:
+    """A trained bundle of any method but "tissue" as a colorizer.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    strength : float
+        Factor on (a*, b*), 0 to 1.
+    cvd : str or None
+        Deficiency to separate the colours for; see :mod:`medcolor.recoloring`.
+    fade : float
+        How far chroma follows the doubt: 0 not at all, 1 in proportion. Only methods that know their doubt.
+    device : str
+        "auto" is "cuda" where there is one, else "cpu"; what was chosen is in ``torch_device``.
+    batch : int
+        Slices at a time on a GPU.
+    hints : tuple of Hint
+        Colours at voxels, for methods that take them.
+    reference : str, Path, Scan, ColorScan or Reference, optional
+        Coloured scan or picture whose colours to take, for methods that can.
+    check : bool
+        Look whether each scan looks like the modality it claims to be, as
+        :class:`~medcolor.colorizers.network.NetworkColorizer` does.
+
+    Raises
+    ------
+    SettingError
+        A number out of range, a device this computer does not have, or an option that the method does not take.
+    """
+
+    bundle: Bundle
+    strength: float = 1.0
+    cvd: str | None = None
+    fade: float = 0.0
+    device: str = "auto"
+    batch: int = 8
+    hints: tuple[Hint, ...] = ()
+    reference: str | Path | Scan | ColorScan | Reference | None = None
+    check: bool = True
+    name: str = field(init=False)
+    law: Law = field(default=Law.LIGHTNESS, init=False)
+    torch_device: torch.device = field(init=False)
+    network: Any = field(init=False, repr=False)
+    taught: Palette = field(init=False)
+    recoloring: Recoloring | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        if not 0 <= self.strength <= 1 or not 0 <= self.fade <= 1 or self.batch < 1:
+            raise SettingError(
+                f"strength and fade must lie between 0 and 1 and batch be at least 1; "
+                f"got {self.strength:g}, {self.fade:g} and {self.batch}."
+            )
+        card, network, put = self.bundle.card, self.bundle.network, object.__setattr__
+        if card.method == TISSUE:
+            raise SettingError(f"{card.name} says which tissue is where: use NetworkColorizer for it.")
+        network = network.folded() if hasattr(network, "folded") else network
+        put(self, "name", card.name)
+        put(self, "hints", tuple(self.hints))
+        put(self, "torch_device", find_device(self.device))
+        put(self, "network", network.to(self.torch_device).to(memory_format=torch.channels_last))
+        put(self, "taught", load_palette(card.family, card.taught))
+        self._refuse_untaken()
+        if self.reference is not None:
+            put(self, "reference", as_reference(self.reference))
+        put(self, "recoloring", self.recoloring_for(self.cvd))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the method can be told beside the gray."""
+        return frozenset(getattr(self.network, "needs", ()))
+
+    @property
+    def at_once(self) -> int:
+        """Slices computed together."""
+        return 1 if self.torch_device.type == "cpu" else self.batch
+
+    def recoloring_for(self, cvd: str | None) -> Recoloring | None:
+        """Return what becomes of the colours for an eye; None: nothing.
+
+        A method's own colours move as the palette it learned does, in every scan alike; those of a reference are
+        quantized first.
+        """
+        if cvd is None:
+            return None
+        if isinstance(self.reference, Reference):
+            return recoloring(_counted(self.reference), cvd)
+        return recoloring_of_palette(self.taught, cvd)
+
+    def palette_for(self, scan: Scan) -> Palette | None:
+        """Return the palette that the colours were learned from; None where a reference gave them.
+
+        Raises
+        ------
+        ModalityError
+            The scan is of another family.
+        """
+        self._require_family(scan)
+        return self.taught if self.reference is None else None
+
+    def legend_for(self, scan: Scan) -> Legend:
+        """Return the colours it learned, or those of its reference, and how much of the image is nearest to each."""
+        from medcolor.colorizers.chroma_legend import legend_of
+
+        return legend_of(self, scan)
+
+    def predict(self, scan: Scan) -> ChromaPrediction:
+        """Return the network at work on a scan of the bundle's modality family.
+
+        Raises
+        ------
+        ModalityError
+            Of another family; or physics, whose posteriors the method is told, refuses the scan.
+        SettingError
+            A hint outside the scan, or of a class that is none.
+        """
+        self._require_family(scan)
+        check_hints(self.hints, scan.shape, self.taught)
+        fitted = self.bundle.normalization.fit(scan)
+        network, histogram, model = self.network, None, None
+        if isinstance(self.reference, Reference):
+            from medcolor.colorizers.reference_matching import histogram_of, matched
+
+            if "histogram" in self.needs:
+                histogram = histogram_of(self.reference, network)
+            else:
+                network = matched(network, self.reference, scan, fitted)
+        if "posteriors" in self.needs:
+            from medcolor import tissue
+
+            model = tissue.fit(scan)
+        computing = Computing(network, self.bundle.inferer, self.torch_device, self.at_once)
+        return ChromaPrediction(computing, scan, fitted, Conditions(self.taught, self.hints, model, histogram))
+
+    def ab(self, scan: Scan) -> Iterator[Block]:
+        """Yield what the network says of a scan, block by block, in order: no strength, fade or eye applied."""
+        prediction = self.predict(scan)
+        ni, nj, nk = scan.shape
+        for block in blocks(nk, ni * nj, self._together(scan)):
+            shape = (block.stop - block.start, nj, ni)
+            ab, rest = np.empty((*shape, 2), np.float32), dict[str, NDArray[np.float32]]()
+            for tile, part in prediction.parts(block):
+                ab[tile.kept] = part.ab.cpu().numpy()
+                for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
+                    if plane is not None:
+                        rest.setdefault(name, np.empty(shape, np.float32))[tile.kept] = plane.cpu().numpy()
+            yield block, ab, rest.get("doubt"), rest.get("lightness")
+
+    def __call__(
+        self,
+        scan: Scan,
+        *,
+        window: Display | str | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ColorScan:
+        """Colour a scan of the bundle's modality family.
+
+        Raises
+        ------
+        ModalityError, SettingError
+            As :meth:`predict`.
+
+        Warns
+        -----
+        MedcolorWarning
+            The scan does not look like its family.
+        """
+        self._require_family(scan)
+        display = resolve_display(scan, window)
+        scan, foreign = self._checked(scan)
+        painted = paint(scan, display, self._painter(scan), progress=progress, block_voxels=self._together(scan))
+        options = self.options(strength=self.strength, cvd=self.cvd, fade=self.fade) | foreign
+        return self.recorded(painted, scan, display, options, seed=seed)
+
+    def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
+        """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
+        self._require_family(scan)
+        display = resolve_display(scan, window)
+        painter = self._painter(self._checked(scan)[0])
+        return stream(scan, display, painter, block_voxels=self._together(scan))
+
+    def options(self, *, strength: float, cvd: str | None, fade: float) -> dict[str, Any]:
+        """Return what a provenance says of how the colours were made."""
+        told: dict[str, Any] = {"method": self.bundle.card.method, "palette": self.taught.style}
+        told |= {"strength": strength, "cvd": cvd, "fade": fade}
+        if self.hints:
+            told["hints"] = [hint.to_json() for hint in self.hints]
+        if isinstance(self.reference, Reference):
+            told["reference_sha256"] = self.reference.sha256
+        return told
+
+    def require_doubt(self, fade: float) -> None:
+        """Refuse a fade where the method does not know its doubt.
+
+        Raises
+        ------
+        SettingError
+        """
+        if fade and not gives_doubt(self.network, self.torch_device):
+            raise SettingError(
+                f"{self.bundle.card.method} does not know how sure it is of a colour: fade is for methods that do."
+            )
+
+    def recorded(
+        self,
+        painted: tuple[NDArray[np.uint8], int],
+        scan: Scan,
+        display: Display,
+        options: dict[str, Any],
+        *,
+        seed: int,
+    ) -> ColorScan:
+        """Put painted slices on the grid of the scan, with the record of how they were made."""
+        return recorded(
+            painted,
+            scan,
+            display,
+            self,
+            options=options,
+            seed=seed,
+            palette_sha256=self.taught.sha256,
+            weights_sha256=self.bundle.card.weights_sha256,
+        )
+
+    def _refuse_untaken(self) -> None:
+        method = self.bundle.card.method
+        if self.hints and "hints" not in self.needs:
+            raise SettingError(f"{method} takes no hints; zhang2017 does.")
+        if self.reference is not None and "histogram" not in self.needs and not hasattr(self.network, "matched"):
+            raise SettingError(f"{method} takes no reference: its colours are learned. histogan and welsh take one.")
+        self.require_doubt(self.fade)
+
+    def _require_family(self, scan: Scan) -> None:
+        family = self.bundle.card.family
+        if scan.family != family:
+            raise ModalityError(
+                f"{self.name} colours {family}; this scan's modality is {scan.modality}. Use a colorizer made for it, "
+                "or say what it is: modality= in Python, --modality on the command line."
+            )
+
+    def _checked(self, scan: Scan) -> tuple[Scan, dict[str, str]]:
+        """Return the scan with what the recognizer finds in its audit, and the same for the provenance."""
+        if not self.check:
+            return scan, {}
+        from medcolor.recognition import CODE, audited
+
+        scan = audited(scan, self.bundle.card.family)
+        return scan, {finding.code: finding.message for finding in scan.audit if finding.code == CODE}
+
+    def _together(self, scan: Scan) -> int | None:
+        """Return the voxels of a block where slices are computed together."""
+        ni, nj, _ = scan.shape
+        return None if self.at_once == 1 else self.at_once * ni * nj
+
+    def _painter(self, scan: Scan) -> PaintBlock:
+        prediction = self.predict(scan)
+
+        def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
+            for tile, part in prediction.parts(block):
+                rgb[tile.kept] = self._color(np.ascontiguousarray(gray[tile.kept]), part)
+
+        return color
+
+    def _color(self, gray: NDArray[np.uint8], part: ChromaPart) -> NDArray[np.uint8]:
+        if self.torch_device.type != "cpu" and self.recoloring is None:
+            import torch
+
+            levels = torch.from_numpy(gray).to(self.torch_device)
+            ab = part.ab if not self.fade or part.doubt is None else part.ab * (1 - self.fade * part.doubt)[..., None]
+            return np.asarray(apply_color_torch(levels, ab, strength=self.strength).cpu().numpy())
+        doubt = None if part.doubt is None else part.doubt.cpu().numpy()
+        ab_seen = finished(part.ab.cpu().numpy(), doubt, self.recoloring, self.fade)
+        return apply_color(gray, ab_seen, strength=self.strength)
+
+
+def finished(
+    ab: NDArray[np.float32], doubt: NDArray[np.float32] | None, to: Recoloring | None, fade: float
+) -> NDArray[np.float32]:
+    """Return colours (..., 2) for an eye, and faded as far as the doubt (...) says."""
+    moved = ab if to is None else to(ab)
+    if not fade or doubt is None:
+        return moved
+    return moved * (1 - np.float32(fade) * doubt)[..., None]
+
+
+def _counted(reference: Reference) -> NDArray[np.int64]:
+    from medcolor.cielab import rgb_to_lab
+
+    return count_colors(rgb_to_lab(reference.spread() / np.float32(255))[..., 1:])
+
+
+__all__ = ["Block", "ChromaColorizer", "finished"]
