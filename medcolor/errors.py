@@ -90,6 +90,10 @@ class BundleError(MedcolorError, ValueError):
     """A trained colorizer's folder is missing, incomplete, damaged, contradictory, or not trusted."""
 
 
+class ColoringProcessError(MedcolorError, RuntimeError):
+    """The process that runs a network for a window died, or failed in a way that nobody foresaw."""
+
+
 class LicenseError(TrainingError):
     """Data whose licence does not allow what was asked for, such as weights that will be shipped."""
 
@@ -108,6 +112,23 @@ class WriteError(MedcolorError, OSError):
 
 class OutputExistsError(WriteError, FileExistsError):
     """Output is already there and overwriting was not asked for."""
+
+
+class PeerError(MedcolorError, OSError):
+    """A PACS cannot be reached, does not let us in, or does not offer what is needed; ``lasting``: nor tomorrow.
+
+    Parameters
+    ----------
+    reason : str
+        One sentence of ours; what the peer says may quote headers and is not repeated.
+    code : str
+        A status, or a word of ours.
+    lasting : bool
+    """
+
+    def __init__(self, reason: str, *, code: str = "NoPeer", lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.code, self.lasting = reason, code, lasting
 
 
 class MedcolorWarning(UserWarning):

@@ -90,7 +90,7 @@ def _instance(instance: Any) -> Look:
     ds, meta = instance.header, getattr(instance.header, "file_meta", None)
     if DIRECTORY_CLASS in (header.text(meta, "MediaStorageSOPClassUID"), header.text(ds, "SOPClassUID")):
         return _none(State.ASIDE, BatchCode.CONTENTS, "A table of contents; the files it names are taken themselves.")
-    if header.text(meta, "ImplementationVersionName").startswith("MEDCOLOR_"):
+    if header.text(meta, "ImplementationVersionName").startswith("MEDCOLOR_") or _of_ours(ds):
         return _none(State.ASIDE, BatchCode.OWN_OUTPUT, "Coloured by medcolor already.")
     error = refusal(instance)
     if error is not None and error.code is ReadCode.NO_PIXEL_DATA and _should_have_pixels(ds):
@@ -99,6 +99,16 @@ def _instance(instance: Any) -> Look:
         raise error
     study, series, uid = _names(instance)
     return {"form": "dicom", "study": study, "series": series, "uid": uid, "family": _family(ds)}
+
+
+def _of_ours(ds: Any) -> bool:
+    """Whether an object is medcolor's though a PACS wrote the file anew."""
+    from medcolor.io.dicom import header
+    from medcolor.io.dicom.attributes import MODEL_NAME
+
+    return (
+        header.text(ds, "Manufacturer") == "medcolor project" and header.text(ds, "ManufacturerModelName") == MODEL_NAME
+    )
 
 
 def _family(ds: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from medcolor.errors import MedcolorWarning, WriteError
+from medcolor.errors import MedcolorWarning, PeerError, WriteError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,9 @@ def unexpected(error: Exception, place: object = "") -> int:
 
 
 def failure_code(error: BaseException) -> int:
-    """Return 1 where the system failed us (disk full, no permission), 2 where the request was refused."""
+    """Return 1 where the system failed us (disk full, no permission, no PACS), 2 where the request was refused."""
+    if isinstance(error, PeerError):
+        return REFUSED if error.lasting else FAILED
     failed = isinstance(error, WriteError) and error.errno is not None and error.errno not in _IN_THE_WAY
     return FAILED if failed else REFUSED
 
@@ -80,3 +83,26 @@ def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
     with Progress(*columns, console=console(), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def told_progress(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield :func:`progress_bar`'s callback, or, without a terminal, one that says every twentieth with the time left.
+
+    For what takes so long that people look into a log.
+    """
+    if quiet or sys.stderr.isatty():
+        with progress_bar(title, quiet=quiet) as progress:
+            yield progress
+        return
+    start, said = time.monotonic(), 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        part = 20 * done // max(total, 1)
+        if part > said:
+            said = part
+            left = (time.monotonic() - start) * (total - done) / done
+            note(f"{title}: {5 * part} %, about {left / 60:.0f} min left")
+
+    yield tell

@@ -1,0 +1,156 @@
+"""Associations that we ask for: contexts, TLS, user, timeouts; refused ones in words that name nobody."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from medcolor.errors import PeerError, SettingError
+from medcolor.pacs.address import Address
+from medcolor.pacs.credentials import client_tls, read_secret
+
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+UNCOMPRESSED = (EXPLICIT, IMPLICIT)
+VERIFICATION = "1.2.840.10008.1.1"
+FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3))
+COMMITMENT = "1.2.840.10008.1.20.1"
+_PDU = 1 << 17
+_MESSAGE_SECONDS = 600.0  # one object over a slow line
+_LASTING_REJECTION = 1
+
+
+def application(calling: str, timeout: float) -> Any:
+    """Return an application entity of ours.
+
+    Raises
+    ------
+    SettingError
+        The extra ``batch`` is not installed.
+    """
+    try:
+        from pynetdicom import AE, _config
+    except ImportError:
+        raise SettingError('DIMSE needs the extra "batch": pip install "medcolor[batch]".') from None
+    import medcolor
+    from medcolor.io.dicom.uids import IMPLEMENTATION_CLASS_UID
+
+    _config.LOG_HANDLER_LEVEL = "none"  # its handlers format whole data sets, even where nobody reads them
+    entity = AE(calling)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = f"MEDCOLOR_{medcolor.__version__}"[:16]
+    entity.acse_timeout = entity.connection_timeout = entity.network_timeout = timeout
+    entity.dimse_timeout = max(timeout, _MESSAGE_SECONDS)
+    entity.maximum_pdu_size = _PDU
+    return entity
+
+
+@contextmanager
+def associated(
+    address: Address,
+    contexts: Sequence[str],
+    *,
+    stores: Sequence[str] = (),
+    handlers: Sequence[tuple[Any, ...]] = (),
+) -> Iterator[Any]:
+    """Yield an association with a peer; it is released, or aborted where an error ends it.
+
+    Parameters
+    ----------
+    address : Address
+    contexts : sequence of str
+        Abstract syntaxes that we use.
+    stores : sequence of str
+        Classes that the peer may store with us, on this association.
+    handlers
+        As pynetdicom takes them.
+
+    Raises
+    ------
+    PeerError
+        There is no such peer, or it refuses.
+    """
+    entity = application(address.calling, address.timeout)
+    for uid in contexts:
+        entity.add_requested_context(uid, list(UNCOMPRESSED))
+    negotiation = [*_roles(entity, stores), *_user(address)]
+    tls = (client_tls(address), address.host) if address.encrypted else None
+    try:
+        association = entity.associate(
+            _resolved(address.host),
+            address.port,
+            ae_title=address.called,
+            max_pdu=_PDU,
+            ext_neg=negotiation,
+            tls_args=tls,
+            evt_handlers=list(handlers),
+        )
+    except (OSError, RuntimeError, ValueError):
+        raise PeerError("It cannot be reached.") from None
+    if not association.is_established:
+        raise _refused(association)
+    try:
+        yield association
+    except BaseException:
+        association.abort()
+        raise
+    if association.is_established:
+        association.release()
+
+
+def accepted(association: Any) -> dict[str, set[str]]:
+    """Return the classes that the peer accepted, each with its transfer syntaxes."""
+    found: dict[str, set[str]] = {}
+    for context in association.accepted_contexts:
+        found.setdefault(str(context.abstract_syntax), set()).update(str(uid) for uid in context.transfer_syntax)
+    return found
+
+
+def image_classes() -> list[str]:
+    """Return the storage classes of images, as many as one association can offer beside a query."""
+    from pynetdicom import StoragePresentationContexts
+
+    classes = [uid for context in StoragePresentationContexts if (uid := context.abstract_syntax) is not None]
+    return [str(uid) for uid in classes if "Image Storage" in uid.name][:120]
+
+
+def _roles(entity: Any, stores: Sequence[str]) -> list[Any]:
+    from pynetdicom import build_role
+
+    for uid in stores:
+        entity.add_requested_context(uid, list(UNCOMPRESSED))
+    return [build_role(uid, scp_role=True) for uid in stores]
+
+
+def _user(address: Address) -> list[Any]:
+    if not address.user:
+        return []
+    from pynetdicom.pdu_primitives import UserIdentityNegotiation
+
+    item = UserIdentityNegotiation()
+    item.user_identity_type = 2 if address.password else 1
+    item.primary_field = address.user.encode()
+    if address.password:
+        item.secondary_field = read_secret(address.password).encode()
+    return [item]
+
+
+def _resolved(host: str) -> str:
+    """Return what pynetdicom looks up itself, and "localhost" as the address that it has on every computer."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "127.0.0.1" if host == "localhost" else host
+
+
+def _refused(association: Any) -> PeerError:
+    if association.is_rejected:
+        said = association.acceptor.primitive
+        lasting = getattr(said, "result", 0) == _LASTING_REJECTION
+        reasons = {3: "It does not know our AE title.", 7: "That is not its AE title."}
+        known = reasons.get(getattr(said, "diagnostic", 0)) if getattr(said, "result_source", 0) == 1 else None
+        return PeerError(known or "It refuses the association.", code="Rejected", lasting=lasting)
+    if association.acceptor.primitive is not None:
+        return PeerError("It accepts nothing of what is asked for.", code="NoContext", lasting=True)
+    return PeerError("It cannot be reached, or does not answer as a DICOM application.")
