@@ -51,6 +51,8 @@ class ConvUnit(nn.Module):
         super().__init__()
         conv = nn.Conv2d(before, after, side, stride, side // 2, bias=not normalized)
         nn.init.kaiming_normal_(conv.weight)
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)  # a shuffled bias would be a checkerboard
         self.conv = spectral_norm(conv) if spectral else conv
         self.norm: nn.Module = nn.BatchNorm2d(after) if normalized else nn.Identity()
         self.active = active
