@@ -182,6 +182,7 @@ class Zhang2017(nn.Module):
         if overall is not None:
             middle = middle + self.overall_in(overall)
         if hints is not None:
+            hints = torch.cat([hints[:, :2] * hints[:, 2:], hints[:, 2:]], dim=1)  # where the mask is 0 is no colour
             # beyond the image nothing is hinted: zeros, where the gray repeats its border
             hints = functional.pad(hints, (0, -hints.shape[3] % _MULTIPLE, 0, -hints.shape[2] % _MULTIPLE))
             cells = hint_cells(hints, _CELL)
