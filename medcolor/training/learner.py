@@ -75,9 +75,21 @@ class Learner:
             self.scaler.load_state_dict(facts)
 
 
-def adamw(parameters: Iterable[nn.Parameter], options: FitOptions, *, share: float = 1.0, scaled: bool) -> Learner:
+def adamw(
+    parameters: Iterable[nn.Parameter],
+    options: FitOptions,
+    *,
+    share: float = 1.0,
+    momentum: float = 0.9,
+    scaled: bool,
+) -> Learner:
     """Return the usual learner: AdamW with the training's options."""
-    optimizer = torch.optim.AdamW(parameters, lr=share * options.learning_rate, weight_decay=options.weight_decay)
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=share * options.learning_rate,
+        betas=(momentum, 0.999),
+        weight_decay=options.weight_decay,
+    )
     return Learner(optimizer, clip_norm=options.clip_norm, share=share, scaled=scaled)
 
 

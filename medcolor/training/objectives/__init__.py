@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from medcolor.training.objectives.adversarial import LabObjective
 from medcolor.training.objectives.bins import BinObjective
 from medcolor.training.objectives.chroma import ChromaObjective
+from medcolor.training.objectives.hints import HintObjective
 from medcolor.training.objectives.objective import Objective, Step
+from medcolor.training.objectives.queries import ColorObjective
 from medcolor.training.objectives.tissue import TissueObjective
 
-__all__ = ["BinObjective", "ChromaObjective", "Objective", "Step", "TissueObjective"]
+__all__ = [
+    "BinObjective",
+    "ChromaObjective",
+    "ColorObjective",
+    "HintObjective",
+    "LabObjective",
+    "Objective",
+    "Step",
+    "TissueObjective",
+]

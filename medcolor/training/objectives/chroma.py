@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medcolor.networks.chroma import ChromaOutput
+from medcolor.networks.lab import lab_to_srgb
 from medcolor.training.learner import Learner
 from medcolor.training.losses import color_huber, pixel_weights, target_ab
 from medcolor.training.objectives.objective import NETWORK, Objective, Step
@@ -69,7 +70,7 @@ class ChromaObjective(Objective):
         target = batch["target"].float()
         return Lesson(batch["image"], target_ab(target, self.palette_ab), pixel_weights(target))
 
-    def conditions(self, network: nn.Module, lesson: Lesson) -> dict[str, Tensor]:
+    def conditions(self, network: nn.Module, lesson: Lesson, at: Step) -> dict[str, Tensor]:
         """Return what the network is told beside the gray, by its keyword."""
         return {}
 
@@ -92,7 +93,7 @@ class ChromaObjective(Objective):
     ) -> tuple[ChromaOutput, dict[str, Tensor]]:
         """Return what the network says of a batch, and the terms of it."""
         near = with_neighbour(batch) if self.weights[CONSISTENCY] else None
-        conditions = self.conditions(network, lesson)
+        conditions = self.conditions(network, lesson, at)
         images, told = lesson.gray, conditions
         if near is not None:
             images = torch.cat([images, batch["neighbour"][near]])
@@ -133,6 +134,11 @@ def coarse(lesson: Lesson, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return nn.functional.pad(ab, beyond), nn.functional.pad(pixels, beyond)
 
 
+def picture(gray: Tensor, ab: Tensor) -> Tensor:
+    """Return sRGB (N, 3, H, W), 0..1, of colours (N, 2, H, W) at the lightness 50 (gray + 1)."""
+    return lab_to_srgb(torch.cat([50 * (gray + 1), ab], dim=1))
+
+
 def spread_targets(
     samples: Sequence[Mapping[str, Any]], palette_ab: Tensor, *, at_most: int, stride: int
 ) -> list[tuple[Tensor, Tensor]]:
@@ -145,4 +151,4 @@ def spread_targets(
     return found
 
 
-__all__ = ["CONSISTENCY", "ChromaObjective", "Lesson", "coarse", "seen", "spread_targets"]
+__all__ = ["CONSISTENCY", "ChromaObjective", "Lesson", "coarse", "picture", "seen", "spread_targets"]
