@@ -93,6 +93,13 @@ def bundles_of(family: str, method: str | None = TISSUE) -> list[BundleCard]:
     return sorted(fitting, key=lambda card: (not card.default, card.name))
 
 
+def method_of(spec: str) -> str | None:
+    """Return the method of a bundle by its name, or by its folder, of which nothing is run; None where it is none."""
+    if spec in bundle_names():
+        return read_card(config_dir() / spec).method
+    return read_card(Path(spec)).method if spec.strip() and is_complete(Path(spec)) else None
+
+
 def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
     """Return the folder of a bundle.
 
@@ -213,6 +220,7 @@ __all__ = [
     "describe_bundle",
     "find_bundle",
     "load_bundle",
+    "method_of",
     "read_card",
     "write_bundle",
 ]

@@ -52,6 +52,9 @@ def colorize(
     fade: float | None = None,
     trust: bool = False,
     onnx: Path | None = None,
+    hint: Annotated[list[str] | None, Parameter(allow_leading_hyphen=True, negative="")] = None,
+    hints: Path | None = None,
+    reference: Path | None = None,
     compare: str | None = None,
     report: Path | None = None,
     burn_in: bool = False,
@@ -101,6 +104,12 @@ def colorize(
         A bundle is code: the one in this folder may run on this computer.
     onnx
         Trained bundles only: a file that "medcolor export onnx" made from this one; ONNX Runtime computes it.
+    hint
+        Bundles of zhang2017 only: a colour at a voxel, as I,J,K,CLASS or I,J,K,A,B (100,80,12,fat). Repeatable.
+    hints
+        The same from a CSV file, one hint a row.
+    reference
+        Bundles of histogan and welsh only: a coloured scan or picture whose colours to take.
     compare
         Another colorizer, such as physics, shown beside in the report: both colourings, where they differ, and by how
         much. The files written are not changed by it.
@@ -114,6 +123,7 @@ def colorize(
         Print nothing but errors.
     """
     from medcolor.colorizers import load_colorizer
+    from medcolor.colorizers.point_hints import parse_hint, read_hints
     from medcolor.colorizers.showing import load_compared
     from medcolor.windowing import parse_window
 
@@ -132,11 +142,15 @@ def colorize(
         device=device,
         trust=trust,
         onnx=onnx,
+        hints=(*(read_hints(hints) if hints is not None else ()), *(parse_hint(text) for text in hint or ())),
+        reference=reference,
     )
     other = None
     if compare is not None:
         other = load_compared(compare, palette=palette, strength=strength, cvd=cvd, device=device, trust=trust)
     jobs = plan(inputs, series)
+    if (hint or hints is not None) and len(jobs) > 1:
+        raise SettingError("Hints belong to the one scan whose voxels they name; several inputs were given.")
     refuse_output(output, report, several=len(jobs) > 1, force=force)
     entries: list[Entry] = []
     settings = Settings(

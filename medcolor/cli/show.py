@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from medcolor.cli.messages import note, progress_bar, result
 
 if TYPE_CHECKING:
+    from medcolor.colorizers import ColorizerInfo
     from medcolor.scan import Scan
 
 
@@ -99,31 +100,47 @@ def palettes(modality: str | None = None, *, html: Path | None = None, force: bo
         result(str(write_swatches(html, modality, force=force)))
 
 
-def colorizers(*, json_: JsonFlag = False) -> None:
-    """List the colorizers.
+def colorizers(*, all_: Annotated[bool, Parameter(name="--all", negative="")] = False, json_: JsonFlag = False) -> None:
+    """List the colorizers; of a method that has one bundle for each modality, one line.
 
     Parameters
     ----------
+    all_
+        List every bundle of every method.
     json_
-        Machine-readable, on stdout.
+        Machine-readable, on stdout; always complete.
     """
+    from medcolor.bundle_files import TISSUE
     from medcolor.colorizers import list_colorizers
 
     listed = list_colorizers()
     if json_:
         rows = [
             {"name": i.name, "law": str(i.law), "modalities": i.modalities, "about": i.description}
-            | ({} if i.facts is None else asdict(i.facts))
+            | ({} if i.facts is None else asdict(i.facts) | {"method": i.method})
             for i in listed
         ]
         result(json.dumps(rows, indent=2))
         return
+    shown: set[str] = set()
     for entry in listed:
+        if not all_ and entry.method is not None and entry.method != TISSUE:
+            if entry.method not in shown:
+                _print_method([other for other in listed if other.method == entry.method])
+            shown.add(entry.method)
+            continue
         result(f"{entry.name:24s} {entry.law:10s} {' '.join(entry.modalities):24s} {entry.description}")
         if entry.facts is not None:
             size, data, times = entry.facts.size, entry.facts.data, entry.facts.times_eccv16
             speed = "speed not recorded" if times is None else f"{times:.0f} x faster than ECCV16"
             result(f"{'':24s} {size / 1e6:.1f} MB; {speed}; trained on {data or 'data it does not name'}")
+    if shown:
+        note('"medcolor colorizers --all" lists each bundle of each method.')
+
+
+def _print_method(bundles: list[ColorizerInfo]) -> None:
+    names, families = ", ".join(b.name for b in bundles), " ".join(f for b in bundles for f in b.modalities)
+    result(f"{bundles[0].method:24s} {bundles[0].law:10s} {families:24s} learned colours, no tissue: {names}")
 
 
 def demo(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,11 @@ class ChromaColorizer:
     def needs(self) -> frozenset[str]:
         """What the method can be told beside the gray."""
         return frozenset(getattr(self.network, "needs", ()))
+
+    @cached_property
+    def doubts(self) -> bool:
+        """Whether the method says how sure it is of a colour."""
+        return gives_doubt(self.network, self.torch_device)
 
     @property
     def at_once(self) -> int:
@@ -243,7 +249,7 @@ class ChromaColorizer:
         ------
         SettingError
         """
-        if fade and not gives_doubt(self.network, self.torch_device):
+        if fade and not self.doubts:
             raise SettingError(
                 f"{self.bundle.card.method} does not know how sure it is of a colour: fade is for methods that do."
             )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medcolor.colorizers.point_hints import Hint, hint_planes
 from medcolor.colorizers.prediction import Computing, network_input, reduced_plane, reduction_factor
 from medcolor.colorizers.tiles import Tile, bands, tiles, whole_factor
+from medcolor.errors import SettingError
 from medcolor.palettes import Palette
 from medcolor.scan import Scan
 
@@ -96,6 +97,22 @@ class ChromaPrediction:
                     rest = dict(zip(names, planes[2:], strict=True))
                     part = ChromaPart(planes[:2].movedim(0, -1), rest.get("doubt"), rest.get("lightness"))
                 yield Tile(kept, tile.seen, tile.inner), part
+
+    def confidence(self, block: slice) -> NDArray[np.float32]:
+        """Return how far colours of a range of slices can be relied on, (n, nj, ni): 1 less the doubt.
+
+        Raises
+        ------
+        SettingError
+            The network does not know its doubt.
+        """
+        ni, nj, _ = self.scan.shape
+        out = np.empty((block.stop - block.start, nj, ni), np.float32)
+        for tile, part in self.parts(block):
+            if part.doubt is None:
+                raise SettingError("This method does not know how sure it is of a colour.")
+            out[tile.kept] = 1 - part.doubt.cpu().numpy()
+        return out
 
     def _planes(
         self, values: NDArray[np.float32], there: slice

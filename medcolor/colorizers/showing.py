@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medcolor.bundle_files import TISSUE
+from medcolor.bundles import method_of
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers.auto import Choice, choice_for
 from medcolor.errors import GeometryError, ModalityError
@@ -57,9 +59,13 @@ def entry_for(
 
 def confidence_for(colorizer: Colorizer, scan: Scan) -> Confidence | None:
     """Return how sure a colorizer is of a scan; None for one that was not trained to know."""
+    from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
     from medcolor.colorizers.prediction import HALF_CONFIDENCE
 
+    if isinstance(colorizer, ChromaColorizer):
+        words = "1: sure of its colour. 0: any colour would do."
+        return Confidence(colorizer.predict(scan).confidence, words) if colorizer.doubts else None
     if not isinstance(colorizer, NetworkColorizer):
         return None
     return Confidence(
@@ -98,6 +104,8 @@ def load_compared(
     if kind in {"lut", "seg"}:
         return load_colorizer(spec, strength=strength)
     where = None if kind == "physics" else device
+    if kind not in {"auto", "physics"} and method_of(spec) not in {None, TISSUE}:
+        palette = None  # its colours are learned
     return load_colorizer(spec, palette=palette, strength=strength, cvd=cvd, device=where, trust=trust)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from medcolor.bundle_files import TISSUE
+from medcolor.bundles import method_of
 from medcolor.colorizers import Colorizer, list_colorizers
 from medcolor.colorizers.chroma import ChromaColorizer
 from medcolor.colorizers.lut import LutColorizer
@@ -60,7 +61,9 @@ def takes(colorizer: str | Colorizer) -> frozenset[str]:
     """Return which of palette, strength, cvd and fade a colorizer knows; of "auto" what any may know."""
     if isinstance(colorizer, str):
         kind = colorizer.partition(":")[0]
-        return _TAKES.get(kind, _TAKES["method" if _of_method(colorizer) else "trained"])
+        if kind in _TAKES or colorizer == "auto":
+            return _TAKES.get(kind, _TAKES["trained"])
+        return _TAKES["trained" if method_of(colorizer) in {None, TISSUE} else "method"]
     match colorizer:
         case LutColorizer():
             return _TAKES["lut"]
@@ -80,16 +83,6 @@ _TAKES = {
     "trained": frozenset({"palette", "strength", "cvd", "fade"}),
     "method": frozenset({"strength", "cvd", "fade"}),  # of the review's systems: their colours are learned
 }
-
-
-def _of_method(spec: str) -> bool:
-    """Whether a spec is a trained bundle that gives colours and knows no tissue; any folder is opened as a bundle."""
-    from medcolor.bundle_files import TISSUE, read_card
-    from medcolor.bundles import bundle_names, find_bundle
-
-    if spec not in bundle_names() and not (spec and Path(spec).is_dir()):
-        return False
-    return read_card(find_bundle(spec, trust=True)).method != TISSUE
 
 
 def _numbers(display: Display) -> str:
