@@ -79,10 +79,11 @@ def _dicom(path: Path) -> Look:
         if zipped:
             where = Path(private) / "unpacked"
             archives.gunzip(path, where)
-        return _instance(parse(where, path, pixels=False))
+        return look_at(parse(where, path, pixels=False))
 
 
-def _instance(instance: Any) -> Look:
+def look_at(instance: Any) -> Look:
+    """Say what a parsed DICOM file is; raises ReadError where it is no scan."""
     from medcolor.io.dicom import header
     from medcolor.io.dicom.parse import DIRECTORY_CLASS
     from medcolor.io.dicom.series import refusal

@@ -27,6 +27,7 @@ def build_app() -> App:
     from medcolor.cli.benchmark import benchmark_app
     from medcolor.cli.colorize import colorize
     from medcolor.cli.export import export_app
+    from medcolor.cli.node import node
     from medcolor.cli.pacs import outbox
     from medcolor.cli.restore import restore
     from medcolor.cli.show import colorizers, demo, info, palettes
@@ -45,7 +46,7 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for command in (colorize, batch, outbox, info, restore, palettes, colorizers, demo, train):
+    for command in (colorize, batch, node, outbox, info, restore, palettes, colorizers, demo, train):
         app.command(command)
     app.command(export_app())
     app.command(benchmark_app())

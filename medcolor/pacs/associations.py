@@ -37,6 +37,7 @@ def application(calling: str, timeout: float) -> Any:
     from medcolor.io.dicom.uids import IMPLEMENTATION_CLASS_UID
 
     _config.LOG_HANDLER_LEVEL = "none"  # its handlers format whole data sets, even where nobody reads them
+    _config.STORE_SEND_CHUNKED_DATASET = True  # files are sent from the disk, not through memory
     entity = AE(calling)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = f"MEDCOLOR_{medcolor.__version__}"[:16]

@@ -81,8 +81,11 @@ class DimsePeer:
             return
         from pynetdicom import evt
 
-        with Landing(intake) as landing:
-            handlers = [(evt.EVT_C_STORE, landing.store), (evt.EVT_DATA_RECV, landing.count)]
+        with Landing.into(intake) as landing:
+            handlers = [
+                (evt.EVT_C_STORE, landing.store),
+                (evt.EVT_DATA_RECV, landing.count, [intake.limits.object_bytes]),
+            ]
             stores = image_classes()
             try:
                 with associated(self.address, [GET], stores=stores, handlers=handlers) as association:
@@ -120,20 +123,21 @@ class DimsePeer:
 
 def _store(association: Any, path: Path, *, stream: bool) -> Answer:
     """Send one object: from the disk as it is, or encoded anew where the peer wants implicit VR."""
-    from pynetdicom import _config
-
-    before, _config.STORE_SEND_CHUNKED_DATASET = _config.STORE_SEND_CHUNKED_DATASET, stream
     try:
-        status = association.send_c_store(path)
+        status = association.send_c_store(path if stream else _read(path))
     except (RuntimeError, ValueError, AttributeError):
         return Answer(Verdict.REFUSED, "NoContext", "It does not take objects in this transfer syntax.")
     except OSError:
         return Answer(Verdict.REFUSED, "Vanished", "The object is not in its place any more.")
-    finally:
-        _config.STORE_SEND_CHUNKED_DATASET = before
     if "Status" not in status:
         return Answer(Verdict.LATER, "NoAnswer", "It said nothing to the object.")
     return store_answer(int(status.Status))
+
+
+def _read(path: Path) -> Any:
+    from pydicom import dcmread
+
+    return dcmread(path)
 
 
 def _identifier(level: str, keys: Mapping[str, str]) -> Any:

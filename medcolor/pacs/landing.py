@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,24 +24,28 @@ class Landing:
 
     Parameters
     ----------
-    intake : Intake
-        Where they go once they are complete.
+    folder : Path
+        Where they are until they are complete, on the disk where they will stay.
+    choose : callable
+        Gives the intake that a complete object goes to, by its event.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, folder: Path, choose: Callable[[Any], Intake]) -> None:
+        self._where, self._choose = folder, choose
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._before: tuple[bool, str | None] = (False, None)
-        self._lock = threading.Lock()
         self._bytes = 0
         self.refusal: SpoolError | None = None
+
+    @classmethod
+    def into(cls, intake: Intake) -> Landing:
+        """Return a landing whose objects all go to one intake."""
+        return cls(intake.folder, lambda _: intake)
 
     def __enter__(self) -> Landing:
         from pynetdicom import _config
 
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="landing-", dir=self._intake.folder, ignore_cleanup_errors=True
-        )
+        self._folder = tempfile.TemporaryDirectory(prefix="landing-", dir=self._where, ignore_cleanup_errors=True)
         self._before = (_config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir)
         _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = True, self._folder.name
         return self
@@ -63,8 +68,7 @@ class Landing:
         try:
             if not is_uid(str(event.request.AffectedSOPInstanceUID)):
                 return NOT_UNDERSTOOD
-            with self._lock:
-                self._intake.take(path)
+            self._choose(event).take(path)
         except SpoolError as error:
             self.refusal = self.refusal or error
             return OUT_OF_RESOURCES
@@ -75,12 +79,19 @@ class Landing:
             path.unlink(missing_ok=True)
         return 0
 
-    def count(self, event: Any) -> None:
-        """Count what comes; an object beyond the cap ends its association."""
+    def count(self, event: Any, cap: int) -> None:
+        """Count what comes on an association of our own; an object beyond the cap ends it."""
         self._bytes += len(event.data)
-        if self._bytes > self._intake.limits.object_bytes + _MARGIN:
+        if self._bytes > cap + _MARGIN:
             self.refusal = self.refusal or SpoolError("TooLarge", "An object is larger than what is taken.")
             event.assoc.abort()
+
+    def sweep(self, seconds: float) -> None:
+        """Remove what an association that broke off left, and nothing was written to for so long."""
+        for path in Path(self._folder.name).glob("*.dcm") if self._folder is not None else ():
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > seconds:
+                    path.unlink()
 
     def raise_refusal(self) -> None:
         """Raise what was refused, if anything was."""

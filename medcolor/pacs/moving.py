@@ -28,7 +28,7 @@ def fetch_by_move(address: Address, identifier: Any, intake: Intake) -> None:
     """
     from pynetdicom import evt
 
-    with Landing(intake) as landing:
+    with Landing.into(intake) as landing:
 
         def store(event: Any) -> int:
             try:

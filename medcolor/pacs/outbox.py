@@ -85,7 +85,7 @@ class Outbox:
     def __init__(self, root: Path, folder: Path, schedule: Schedule | None = None) -> None:
         self.root, self._folder, self.schedule = root, folder, schedule or Schedule()
         folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / _NAME, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(folder / _NAME, isolation_level=None)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_SCHEMA)

@@ -1,0 +1,121 @@
+"""What the node does with objects that come: on the disk first, then success; refused where the disk is nearly full."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medcolor.batch.naming import NAME, source_name
+from medcolor.node.rules import NodeConfig
+from medcolor.pacs.credentials import server_tls
+from medcolor.pacs.guard import Caps
+from medcolor.pacs.landing import Landing
+from medcolor.pacs.listening import Listener, answered
+from medcolor.pacs.spool import Intake, Limits
+
+_STALE = 600.0  # seconds after which a broken-off object is removed
+
+
+class Reception:
+    """Takes objects into a folder for each sender.
+
+    Parameters
+    ----------
+    config : NodeConfig
+    folder : Path
+        ``arrivals`` of the node.
+    """
+
+    def __init__(self, config: NodeConfig, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self.senders = {source_name("ae", title)[:NAME]: title for title in config.allow}
+        self.counts: Counter[str] = Counter()
+        self.last = 0.0
+        limits = Limits(config.object_bytes, 1 << 62, config.free_bytes)
+        self._intakes = {title: Intake(folder / name, limits) for name, title in self.senders.items()}
+        self._listener: Listener | None = None
+        self._landing: Landing | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Listener]:
+        """Listen while this context lasts."""
+        from pynetdicom import evt
+
+        for left in self._folder.glob("landing-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        config = self._config
+        tls = None if config.tls is None else server_tls(config.tls.cert, config.tls.key, config.tls.ca)
+        caps = Caps(object_bytes=config.object_bytes, connections=config.connections, per_host=config.per_host)
+        handlers = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_C_ECHO, self._echo),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+        with (
+            _hook(self._thread_died),
+            Landing(self._folder, lambda event: self._intakes[_sender(event)]) as self._landing,
+            Listener(
+                config.host, config.port, config.title, config.allow, handlers, caps, tls, self._room
+            ) as self._listener,
+        ):
+            yield self._listener
+
+    def sweep(self) -> None:
+        """Remove what associations that broke off have left."""
+        if self._landing is not None:
+            self._landing.sweep(_STALE)
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return 0 if self._listener is None else len(self._listener.associations)
+
+    @property
+    def turned_away(self) -> int:
+        """Connections beyond the caps, so far."""
+        return 0 if self._listener is None else self._listener.turned_away
+
+    def _store(self, event: Any) -> int:
+        assert self._landing is not None
+        try:
+            status = self._landing.store(event)
+        finally:
+            answered(event)
+        self.counts["received" if status == 0 else f"refused_{status:04x}"] += 1
+        self.last = time.time()
+        return status
+
+    def _echo(self, event: Any) -> int:
+        answered(event)
+        self.counts["echo"] += 1
+        return 0
+
+    def _rejected(self, event: Any) -> None:
+        self.counts["rejected"] += 1
+
+    def _thread_died(self, _: Any) -> None:
+        """Count an association that the library could not carry through; its words may quote the sender's."""
+        self.counts["broken"] += 1
+
+    def _room(self) -> bool:
+        return shutil.disk_usage(self._folder).free > self._config.free_bytes // 2
+
+
+@contextmanager
+def _hook(hook: Callable[[Any], None]) -> Iterator[None]:
+    """Have threads that die told to ``hook`` and to nobody else."""
+    before, threading.excepthook = threading.excepthook, hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _sender(event: Any) -> str:
+    return str(event.assoc.requestor.ae_title).strip()
