@@ -4,7 +4,7 @@ A ConvNeXt encoder, a decoder of pixels (pixel shuffle, as in DeOldify), and a d
 look at the decoder's maps, one scale after another, and at each other. The product of queries and pixels is a map for
 each query; a 1 x 1 convolution of the maps and the gray is the colour. The published width multiplies at full
 resolution. The compact one multiplies at a quarter, lets its queries look at 1/32, 1/16 and 1/8 instead of 1/16, 1/8
-and 1/4, and ends with :class:`~medcolor.networks.guided_end.GuidedEnd`.
+and 1/4, and ends with :class:`~medcolor.networks.blocks.LightEnd`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from medcolor.networks.blocks import LightEnd, filled
 from medcolor.networks.chroma import ChromaOutput
 from medcolor.networks.convnext import ConvNeXtEncoder
-from medcolor.networks.guided_end import GuidedEnd
 from medcolor.networks.spectral import ConvUnit, ShuffleUp, folded_copy
 
 _AB = 50.0
@@ -75,7 +75,8 @@ class DDColor(nn.Module):
         scales = before if end else decoder
         self.colors = _ColorDecoder(scales, decoder[-1], queries=queries, heads=heads, layers=layers, hidden=hidden)
         if end:
-            self.end = GuidedEnd(queries, 2, width=end)
+            self.end = LightEnd(queries, 2, width=end)
+            nn.init.normal_(self.end.head.weight, std=0.01)  # begins nearly gray
         else:
             self.last = ShuffleUp(decoder[-1], decoder[-1], 4, normalized=False)
             self.head = ConvUnit(queries + 3, 2, 1, normalized=False, active=False)
@@ -104,7 +105,7 @@ class DDColor(nn.Module):
     ) -> ChromaOutput:
         """Colour (N, 1, H, W), -1..1, of any size; takes no condition."""
         height, width = gray.shape[-2:]
-        x = functional.pad(gray, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        x = filled(gray, self.multiple)
         if not self.compact:
             x = ((x + 1) / 2 - _column(x, _MEANS)) / _column(x, _DEVIATIONS)
         *skips, out = self.encoder(x)
@@ -113,7 +114,7 @@ class DDColor(nn.Module):
             maps.append(block(maps[-1], skips.pop()))
         queries = self.colors(maps[:_SCALES] if self.compact else maps[1:])
         if self.compact:
-            ab = _AB * self.end(x, torch.einsum("nqc,nchw->nqhw", queries, maps[-1]))
+            ab = _AB * self.end(self.end.seen(x), torch.einsum("nqc,nchw->nqhw", queries, maps[-1]))
         else:
             planes = torch.einsum("nqc,nchw->nqhw", queries, self.last(maps[-1]))
             ab = self.head(torch.cat([planes, x], dim=1))

@@ -4,7 +4,7 @@ A U-Net over a residual encoder: enlargement by pixel shuffle (ICNR, blurred), s
 decoder, and self-attention in one decoder block. The published widths begin with gray as RGB and end at full resolution
 with a residual block that sees the input, in RGB; of it only the chroma is used. The compact width keeps encoder,
 decoder, normalization and attention, begins by folding 4 x 4 pixels into channels, and ends with
-:class:`~medcolor.networks.guided_end.GuidedEnd`, which is not under spectral normalization.
+:class:`~medcolor.networks.blocks.LightEnd`, which is not under spectral normalization.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from medcolor.networks.blocks import LightEnd, filled
 from medcolor.networks.chroma import ChromaOutput
-from medcolor.networks.guided_end import GuidedEnd
 from medcolor.networks.lab import srgb_to_lab
 from medcolor.networks.resnet import ResNetEncoder
 from medcolor.networks.spectral import ConvUnit, SelfAttention, ShuffleUp, folded_copy
@@ -102,7 +102,9 @@ class DeOldify(nn.Module):
             width = grown if decoder else int((grown + skip) // (1 + last) * factor)
             self.blocks.append(_Block(channels, grown, skip, width, convolutions, side, attends=n == attention))
             channels = width
-        self.end: nn.Module = GuidedEnd(channels, 2, width=end) if end else _FullEnd(channels)
+        self.end: LightEnd | _FullEnd = LightEnd(channels, 2, width=end) if end else _FullEnd(channels)
+        if isinstance(self.end, LightEnd):
+            nn.init.normal_(self.end.head.weight, std=0.01)  # begins nearly gray
 
     @classmethod
     def published(cls, kind: str) -> DeOldify:
@@ -122,7 +124,7 @@ class DeOldify(nn.Module):
         The published widths predict lightness too.
         """
         height, width = gray.shape[-2:]
-        x = functional.pad(gray, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        x = filled(gray, self.multiple)
         if not self.compact:
             x = ((x + 1) / 2 - _column(x, _MEANS)) / _column(x, _DEVIATIONS)
         *skips, out = self.encoder(x)
@@ -130,7 +132,7 @@ class DeOldify(nn.Module):
         for block in self.blocks:
             out = block(out, skips.pop())
         if self.compact:
-            raw = self.end(x, out)[..., :height, :width]
+            raw = self.end(self.end.seen(x), out)[..., :height, :width]
             return ChromaOutput(_AB * (2 * torch.sigmoid(raw) - 1))
         scaled = 2 * _RANGE * torch.sigmoid(self.end(x, out)[..., :height, :width]) - _RANGE
         lab = srgb_to_lab((scaled * _column(x, _DEVIATIONS) + _column(x, _MEANS)).clamp(0, 1))

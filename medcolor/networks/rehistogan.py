@@ -6,7 +6,7 @@ Karras et al. 2020). It predicts lightness too. The original recolours colour pi
 and is the same every time. Without a histogram it colours with its default, the mean of its training pictures'.
 
 The compact width folds 4 x 4 pixels into channels, uses batch instead of instance normalization (which would depend on
-a picture's edges and size), and its finest steered block is :class:`~medcolor.networks.guided_end.GuidedEnd`.
+a picture's edges and size), and its finest steered block is :class:`~medcolor.networks.blocks.LightEnd`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from medcolor.networks.blocks import LightEnd, NormedConv, enlarged, filled, folded_copy, unfolded
 from medcolor.networks.chroma import ChromaOutput
-from medcolor.networks.guided_end import GuidedEnd
-from medcolor.networks.spectral import ConvUnit, folded_copy
 
 _LEAK = 0.2
 _AB = 50.0
@@ -82,7 +81,7 @@ class ReHistoGAN(nn.Module):
             _Steered(b, a, style) if n >= len(upward) - steered else _Plain(b, a, plain=plain)
             for n, (a, b) in enumerate(upward)
         )
-        self.end: nn.Module = _SteeredEnd(widths[0], style, end) if end else _ToPicture(widths[0], style)
+        self.end: _SteeredEnd | _ToPicture = _SteeredEnd(widths[0], style, end) if end else _ToPicture(widths[0], style)
 
     @classmethod
     def published(cls) -> ReHistoGAN:
@@ -113,7 +112,7 @@ class ReHistoGAN(nn.Module):
         """
         style = self._style(histogram)
         height, width = gray.shape[-2:]
-        x = functional.pad(gray, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        x = filled(gray, self.multiple)
         levels: list[torch.Tensor] = []
         out = functional.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
         for n, block in enumerate(self.encoder):
@@ -122,7 +121,7 @@ class ReHistoGAN(nn.Module):
         out = levels.pop()
         for decode in self.decoder:
             out = decode(out, levels.pop(), style)
-        planes = self.end(x, out, style)[..., :height, :width]
+        planes = self.end.painted(x, out, style)[..., :height, :width]
         return ChromaOutput(_AB * planes[:, 1:], lightness=_LIGHTNESS * (1 + planes[:, :1]))
 
     def folded(self) -> ReHistoGAN:
@@ -169,7 +168,7 @@ class _Steered(nn.Module):
         self.second = _Modulated(after, after, style, 3)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-        out = _doubled(self.narrow(x)) + self.skip(skip, style)
+        out = enlarged(self.narrow(x), 2) + self.skip(skip, style)
         out = functional.leaky_relu(self.first(out, style), _LEAK)
         return functional.leaky_relu(self.second(out, style), _LEAK)
 
@@ -182,7 +181,7 @@ class _Plain(nn.Module):
         self.block = _Residual(before + after, after, plain=plain)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.block(torch.cat([_doubled(x), skip], dim=1))
+        out: torch.Tensor = self.block(torch.cat([enlarged(x, 2), skip], dim=1))
         return out
 
 
@@ -199,17 +198,19 @@ class _Residual(nn.Module):
         return out
 
 
-class _SteeredEnd(nn.Module):
-    """The guided end, its middle steered; three planes."""
+class _SteeredEnd(LightEnd):
+    """A light end of three planes whose middle is steered."""
 
     def __init__(self, before: int, style: int, width: int) -> None:
-        super().__init__()
-        self.guided = GuidedEnd(before, 3, width=width, mixed=False)
-        self.mix = _Modulated(width, width, style, 1)
+        super().__init__(before, 3, width=width)
+        del self.refine
+        nn.init.normal_(self.head.weight, std=0.01)  # begins nearly gray
+        self.steered = _Modulated(width, width, style, 1)
 
-    def forward(self, gray: torch.Tensor, context: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-        mixed = functional.leaky_relu(self.mix(self.guided.seen(gray, context), style), _LEAK)
-        return self.guided.shown(mixed)
+    def painted(self, gray: torch.Tensor, context: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        h = functional.relu(self.seen(gray) + enlarged(self.context(context), 2), inplace=True)
+        h = functional.leaky_relu(self.steered(h, style), _LEAK)
+        return unfolded(self.head(h).contiguous())
 
 
 class _ToPicture(nn.Module):
@@ -219,19 +220,15 @@ class _ToPicture(nn.Module):
         super().__init__()
         self.head = _Modulated(before, 3, style, 1, demodulated=False)
 
-    def forward(self, gray: torch.Tensor, context: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+    def painted(self, gray: torch.Tensor, context: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.head(context, style)
         return out
 
 
 def _unit(before: int, after: int, *, plain: bool) -> nn.Module:
     if plain:
-        return ConvUnit(before, after, spectral=False)
+        return NormedConv(before, after)
     return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.InstanceNorm2d(after), nn.LeakyReLU(_LEAK))
-
-
-def _doubled(x: torch.Tensor) -> torch.Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 __all__ = ["ReHistoGAN"]

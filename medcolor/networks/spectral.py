@@ -7,20 +7,19 @@ iteration in each training pass keeps the estimate up to date, and its two vecto
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
-Network = TypeVar("Network", bound=nn.Module)
+from medcolor.networks import blocks
+from medcolor.networks.blocks import Network, NormedConv
 
 
-class ConvUnit(nn.Module):
-    """Convolution, batch normalization, ReLU, each of the last two where asked for.
+class ConvUnit(NormedConv):
+    """Convolution, batch normalization, ReLU, each of the last two where asked for; spectral normalization likewise.
 
     The releases normalize after the ReLU; before it, batch normalization folds into the convolution. The parameters
     are the same.
@@ -29,10 +28,8 @@ class ConvUnit(nn.Module):
     ----------
     before, after : int
         Channels.
-    side : int
-        Of the kernel, odd.
-    stride : int
-        Of the convolution.
+    kernel, stride : int
+        Of the convolution; the kernel is odd.
     spectral, normalized, active : bool
         Whether there is spectral normalization, batch normalization (then there is no bias), and a ReLU.
     """
@@ -41,31 +38,26 @@ class ConvUnit(nn.Module):
         self,
         before: int,
         after: int,
-        side: int = 3,
+        kernel: int = 3,
         *,
         stride: int = 1,
         spectral: bool = True,
         normalized: bool = True,
         active: bool = True,
     ) -> None:
-        super().__init__()
-        conv = nn.Conv2d(before, after, side, stride, side // 2, bias=not normalized)
-        nn.init.kaiming_normal_(conv.weight)
-        if conv.bias is not None:
-            nn.init.zeros_(conv.bias)  # a shuffled bias would be a checkerboard
-        self.conv = spectral_norm(conv) if spectral else conv
-        self.norm: nn.Module = nn.BatchNorm2d(after) if normalized else nn.Identity()
+        super().__init__(before, after, kernel=kernel, stride=stride)
         self.active = active
+        if not normalized:
+            self.conv, self.norm = nn.Conv2d(before, after, kernel, stride, kernel // 2), nn.Identity()
+            nn.init.zeros_(self.conv.bias)  # a shuffled bias would be a checkerboard
+        nn.init.kaiming_normal_(self.conv.weight)
+        if spectral:
+            self.conv = spectral_norm(self.conv)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return features (N, after, H / stride, W / stride) of (N, before, H, W)."""
         out: torch.Tensor = self.norm(self.conv(x))
         return functional.relu(out, inplace=True) if self.active else out
-
-    def fold(self) -> None:
-        """Put the batch normalization into the convolution, whose weight must be plain by now."""
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
 
 
 class ShuffleUp(nn.Module):
@@ -139,10 +131,7 @@ def folded_copy(network: Network) -> Network:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and is_parametrized(child, "weight"):
                 setattr(module, name, _plain(child))
-    for module in copy.modules():
-        if isinstance(module, ConvUnit):
-            module.fold()
-    return copy
+    return blocks.folded_copy(copy)
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from medcolor.bundle_writing import half_precision
 from medcolor.networks import DDColor, DeOldify, ReHistoGAN
-from medcolor.networks.spectral import ConvUnit
+from medcolor.networks.blocks import NormedConv
 
 COMPACT = [DDColor, DeOldify, ReHistoGAN]
 PUBLISHED = [
@@ -108,7 +108,7 @@ def test_folding_changes_no_colour_and_leaves_the_original_alone(build: Callable
         torch.testing.assert_close(folded(gray).ab, expected, rtol=0, atol=1e-4 * max(1.0, float(expected.abs().max())))
         torch.testing.assert_close(network(gray).ab, expected, rtol=0, atol=0)
     assert not any(".parametrizations." in name and "weight_g" not in name for name, _ in folded.named_parameters())
-    assert not any(isinstance(m.norm, nn.BatchNorm2d) for m in folded.modules() if isinstance(m, ConvUnit))
+    assert not any(isinstance(m.norm, nn.BatchNorm2d) for m in folded.modules() if isinstance(m, NormedConv))
 
 
 @pytest.mark.parametrize("build", COMPACT)

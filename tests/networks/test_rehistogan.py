@@ -57,11 +57,11 @@ def test_without_a_histogram_it_uses_its_default_which_the_state_keeps() -> None
         before = network(gray).ab
         network.set_default(7 * target)  # counts will do
         given = network(gray, histogram=(target / target.sum())[None]).ab
-        torch.testing.assert_close(network(gray).ab, given)
+        torch.testing.assert_close(network(gray).ab, given, rtol=1e-4, atol=1e-3)
         again = ReHistoGAN().eval()
         again.load_state_dict(network.state_dict())
-        torch.testing.assert_close(again(gray).ab, given)
-    assert (given - before).abs().max() > 1e-4
+        torch.testing.assert_close(again(gray).ab, given, rtol=1e-4, atol=1e-3)
+    assert (given - before).abs().max() > 1e-2
     assert float(network.default_histogram.sum()) == pytest.approx(1, rel=1e-5)
 
 
