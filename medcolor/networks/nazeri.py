@@ -73,6 +73,11 @@ class Nazeri(nn.Module):
         """Return the published widths for photographs of 256 x 256: 42.0 million parameters."""
         return cls(widths=_WIDTHS, end=0)
 
+    @property
+    def reach(self) -> int:
+        """How far, in pixels, an input pixel can matter for an output: the halo that makes tiles seamless."""
+        return 3 * self.multiple  # a third on the way down, two thirds on the way up
+
     def forward(
         self,
         gray: Tensor,

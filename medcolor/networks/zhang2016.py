@@ -62,6 +62,8 @@ class Zhang2016(nn.Module):
     ) -> None:
         super().__init__()
         self.guided, self.folded_input = guided, folded_input
+        self.multiple = _MULTIPLE
+        """Sides are filled up to multiples of this."""
         self.bins = AbBins(slack=slack, neighbours=neighbours, temperature=temperature)
         self.body = _compact(self.bins.count, width) if folded_input else ECCV16(self.bins.count, width=width).body
 
@@ -69,6 +71,14 @@ class Zhang2016(nn.Module):
     def published(cls) -> Self:
         """Return the published widths: 32.236 million numbers, of which 626 are the bins' centres (a buffer here)."""
         return cls(width=64, folded_input=False, guided=False, slack=PAPER_SLACK)
+
+    @property
+    def reach(self) -> int:
+        """How far, in pixels, an input pixel can matter for an output: the halo that makes tiles seamless."""
+        # 3 x 3 convolutions by the size of their cells, times their dilation; the transposed one; the enlargement
+        if self.folded_input:
+            return 4 * 3 + 8 * 11 + 8 + 4 + 8
+        return 1 * 2 + 2 * 2 + 4 * 3 + 8 * 18 + 8 + 4 * 2 + (8 if self.guided else 4)
 
     def forward(
         self,

@@ -138,6 +138,23 @@ def test_an_image_does_not_depend_on_its_batch(network: nn.Module) -> None:
             torch.testing.assert_close(one[1:2], other, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["zhang2016", "zhang2016_bilinear", "zhang2016_published_design", "nazeri"])
+def test_nothing_beyond_the_reach_matters_and_most_within_does(name: str) -> None:
+    torch.manual_seed(0)
+    network = SYSTEMS[name]().double().eval()
+    reach, multiple = network.reach, network.multiple
+    farthest = 0
+    for offset in range(0, multiple, 7):  # of a pixel within its cell
+        gray = torch.rand(1, 1, (2 * reach // multiple + 3) * multiple, multiple, dtype=torch.float64) * 2 - 1
+        gray.requires_grad_()
+        middle = gray.shape[2] // 2 // multiple * multiple + offset
+        network(gray).ab[0, :, middle].sum().backward()
+        assert gray.grad is not None
+        touched = (gray.grad.abs().sum(dim=(0, 1, 3)) > 0).nonzero()
+        farthest = max(farthest, middle - int(touched.min()), int(touched.max()) - middle)
+    assert 0.9 * reach <= farthest <= reach
+
+
 @pytest.mark.parametrize("name", ["zhang2016", "zhang2016_published_design", "zhang2017", "nazeri"])
 def test_folding_changes_nothing(name: str) -> None:
     torch.manual_seed(0)
