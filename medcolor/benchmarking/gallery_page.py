@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import math
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.benchmarking.gallery import Arm, Row, Section
+from medcolor.benchmarking.outside import refuse_checkout
 from medcolor.colorizers.prediction import HALF_CONFIDENCE
-from medcolor.errors import SettingError
 from medcolor.io.atomic import atomic_files, refuse_existing
 from medcolor.palettes import legend
 from medcolor.report.scales import confidence_scale, data_uri
@@ -36,21 +35,9 @@ def check_output(folder: Path, *, force: bool = False) -> None:
     OutputExistsError
         There is one, and ``force`` is not set.
     """
-    for place in (folder.resolve(), *folder.resolve().parents):
-        if (place / ".git").exists() and _is_this_project(place):
-            raise SettingError(
-                f"{folder} lies in a checkout of medcolor ({place}). A gallery shows patients, and no picture of a "
-                "patient may be committed: name a folder outside it."
-            )
+    refuse_checkout(folder, "A gallery")
     if not force:
         refuse_existing([folder / PAGE, folder / FIGURES])
-
-
-def _is_this_project(folder: Path) -> bool:
-    try:
-        return bool(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"] == "medcolor")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def write_gallery(sections: Sequence[Section], folder: Path, *, seed: int, force: bool = False) -> Path:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from medcolor.cli.messages import note, progress_bar, result
+from medcolor.cli.messages import note, progress_bar, result, told_progress
 from medcolor.errors import SettingError
 
 
@@ -15,7 +15,94 @@ def benchmark_app() -> App:
     """Return the commands below ``medcolor benchmark``."""
     app = App(name="benchmark", help="Look at what trained colorizers do on test patients.")
     app.command(gallery)
+    app.command(colorizers)
     return app
+
+
+def colorizers(
+    *,
+    data: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    modalities: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    methods: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    patients: int | None = None,
+    slices: int = 4,
+    also: list[Path] | None = None,
+    trust: bool = False,
+    tables: Path | None = None,
+    cache: Path | None = None,
+    costs: bool = True,
+    force: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Measure every system of the review, and controls, on test patients: one table, intervals by patient.
+
+    Writes colorizers.csv, colorizers.md and colorizers.html. The page shows patients: a folder inside a checkout of
+    medcolor is refused for it. What is measured is kept, so an interrupted run goes on where it was. A method
+    without a trained bundle has a row that says so; nothing stands in for it.
+
+    Parameters
+    ----------
+    data
+        Folder of image packs with splits.json, of DICOM files or volumes, or a decathlon list (.json); else the
+        environment variable MEDCOLOR_DATA. NM and MG are simulated where the packs have none.
+    output
+        Folder outside of the repository; a folder of the system's temporary one when left out.
+    modalities
+        Some of CT MR PT NM US XR MG; all when left out.
+    methods
+        Some of gray lut physics tissue welsh deep zhang2016 zhang2017 nazeri histogan nogan ddcolor; all when left
+        out, and the controls of single claims whose bundles are there.
+    patients
+        At most so many of each modality; all when left out.
+    slices
+        At most so many of each patient, spread evenly.
+    also
+        Folder of a further bundle, with --trust; may be given several times.
+    trust
+        A bundle is code: the ones in these folders may run on this computer.
+    tables
+        Folder that CSV and Markdown are written to as well, such as docs/review.
+    cache
+        Folder of targets, kept for the next time; that of a training will do. Else it is in the output folder.
+    costs
+        Also measure parameters, operations, time and memory.
+    force
+        Overwrite an earlier table.
+    quiet
+        Print nothing but errors.
+    """
+    import tempfile
+
+    from medcolor.benchmarking.colorizers.asked import METHODS, Request
+    from medcolor.benchmarking.colorizers.page import CELLS, check_output, write_results
+    from medcolor.benchmarking.colorizers.run import benchmark
+    from medcolor.scan import MODALITIES
+
+    folder = output or Path(tempfile.gettempdir()) / "medcolor-colorizers"
+    check_output(folder, tables, force=force)
+    if also and not trust:
+        raise SettingError(f"{also[0]}: a bundle is code that runs on this computer. If you trust it, add --trust.")
+    request = Request(
+        data,
+        targets=cache or folder / "targets",
+        cells=folder / CELLS,
+        families=tuple(name.upper() for name in modalities or MODALITIES),
+        methods=tuple(methods or METHODS),
+        patients=patients,
+        slices=slices,
+        also=tuple(also or ()),
+        costs=costs,
+    )
+    with told_progress("colorizers", quiet=quiet) as progress:
+        table, shown = benchmark(request, progress=progress)
+    written = write_results(table, shown, folder, tables=tables, force=force)
+    if not quiet:
+        for fact in table.facts:
+            note(fact)
+        note(f"{folder} shows patients: keep it out of every repository.")
+        for path in written:
+            result(str(path))
 
 
 def gallery(

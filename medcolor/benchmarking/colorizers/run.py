@@ -1,0 +1,191 @@
+"""The whole benchmark: modality by modality, method by method; what was measured before is not measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.benchmarking.colorizers import costs as costs_module
+from medcolor.benchmarking.colorizers import figures, hints, rows, views
+from medcolor.benchmarking.colorizers.arms import Arm, ChromaArm, code_hash
+from medcolor.benchmarking.colorizers.asked import Modality, Request, find_modality
+from medcolor.benchmarking.colorizers.cells import Cells
+from medcolor.benchmarking.colorizers.costs import ROUNDS, SIDE, UNIT_SIDE, Costs, measure_costs
+from medcolor.benchmarking.colorizers.hints import HintCurve, chosen, measure_hints, takes_hints
+from medcolor.benchmarking.colorizers.rows import Row, measure, paint
+from medcolor.benchmarking.colorizers.table import MEASURED, NOBODY, NOT_TRAINED, Entry, Table
+from medcolor.errors import TrainingError
+
+Progress = Callable[[int, int], None]
+_COSTS_STEPS = 20  # what costs and hints of an arm count beside its slices in the progress
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One slice of a modality as each method shows it.
+
+    Attributes
+    ----------
+    family, caption : str
+    pictures : dict of str to ndarray of uint8 (nj, ni, 3)
+        By method, and the target.
+    """
+
+    family: str
+    caption: str
+    pictures: Mapping[str, NDArray[np.uint8]]
+
+
+def benchmark(request: Request, *, progress: Progress | None = None) -> tuple[Table, list[Shown]]:
+    """Measure; return the table and a picture of each pair.
+
+    Parameters
+    ----------
+    request : Request
+    progress : callable, optional
+        Called with (steps done, steps in all); a step is about a slice coloured and measured. Raise from it to
+        cancel: what is measured is kept.
+
+    Raises
+    ------
+    TrainingError
+        There are no test patients of any modality.
+    BundleError
+        A bundle is damaged.
+    """
+    cells = Cells(request.cells)
+    modalities = [find_modality(request, family, cells) for family in request.families]
+    if not any(modality.views for modality in modalities):
+        raise TrainingError(f"No test patients. {next(iter(modalities[0].missing.values()), '')}")
+    count = _Count(sum(_steps(modality, request) for modality in modalities), progress)
+    entries: list[Entry] = []
+    shown: list[Shown] = []
+    for modality in modalities:
+        entries += _entries(modality, request, cells, count)
+        if modality.views:
+            shown.append(_pictures(modality))
+    return Table(entries, tuple(_facts(entries, request))), shown
+
+
+class _Count:
+    """How far a run is."""
+
+    def __init__(self, total: int, tell: Progress | None) -> None:
+        self._done, self._total, self._tell = 0, total, tell
+
+    def __call__(self, steps: int = 1) -> None:
+        self._done += steps
+        if self._tell is not None:
+            self._tell(self._done, self._total)
+
+
+def _steps(modality: Modality, request: Request) -> int:
+    slices = sum(len(view.slices) for view in modality.views)
+    each = sum(slices + (_COSTS_STEPS if request.costs else 0) for _ in modality.arms)
+    told = [arm for arm in modality.arms.values() if takes_hints(arm)]
+    return each + len(told) * len(chosen(modality.views)) * len(hints.COUNTS)
+
+
+def _entries(modality: Modality, request: Request, cells: Cells, count: _Count) -> Iterator[Entry]:
+    family, source = modality.family, ", ".join(sorted({view.source for view in modality.views}))
+    status = NOT_TRAINED if modality.views else NOBODY
+    found: dict[str, Entry] = {}
+    for method, arm in modality.arms.items():
+        row = _row(arm, modality, cells, count)
+        curve = _curve(arm, modality, cells, count)
+        found[method] = Entry(method, family, MEASURED, arm.title, source, row, None, curve)
+    if request.costs and modality.arms:
+        for method, spent in _costs(modality, cells, count).items():
+            found[method] = replace(found[method], costs=spent)
+    for method in dict.fromkeys((*request.methods, *found)):
+        yield found.get(method) or Entry(method, family, status, modality.missing[method], source)
+
+
+def _row(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> Row:
+    code = code_hash(rows, figures, views, *_metric_code())
+    depends, name = (arm.identity, modality.identity, code), f"{modality.family}-{arm.method}-row"
+    if (record := cells.find(name, *depends)) is not None:
+        count(sum(len(view.slices) for view in modality.views))
+        return Row.from_json(record)
+    row = measure(arm, modality.views, modality.weights, progress=count)
+    cells.keep(name, row.to_json(), *depends)
+    return row
+
+
+def _metric_code() -> list[object]:
+    from medcolor import cielab, color_gather, color_law, color_table, vision, vision_models
+    from medcolor.networks import log_chroma
+    from medcolor.training import metrics
+
+    return [cielab, color_gather, color_law, color_table, vision, vision_models, log_chroma, metrics]
+
+
+def _curve(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> HintCurve | None:
+    if not isinstance(arm, ChromaArm) or not takes_hints(arm):
+        return None
+    depends = (arm.identity, modality.identity, code_hash(hints, rows, figures, views))
+    name = f"{modality.family}-{arm.method}-hints"
+    if (record := cells.find(name, *depends)) is not None:
+        count(len(chosen(modality.views)) * len(hints.COUNTS))
+        return HintCurve.from_json(record)
+    curve = measure_hints(arm, modality.views, progress=lambda: count(len(hints.COUNTS)))
+    cells.keep(name, curve.to_json(), *depends)
+    return curve
+
+
+def _costs(modality: Modality, cells: Cells, count: _Count) -> dict[str, Costs]:
+    """Return costs; those that are missing are measured side by side."""
+    import platform
+
+    import torch
+
+    machine = f"{platform.node()} {platform.processor()} {torch.get_num_threads()} {torch.__version__}"
+    code, found, missing = code_hash(costs_module), dict[str, Costs](), []
+    for method, arm in modality.arms.items():
+        record = cells.find(f"{modality.family}-{method}-costs", arm.identity, code, machine)
+        if record is None:
+            missing.append(arm)
+        else:
+            found[method] = Costs(**record)
+            count(_COSTS_STEPS)
+    if missing:
+        measured = measure_costs(missing, modality.family, progress=lambda: count(_COSTS_STEPS))
+        for arm, spent in zip(missing, measured, strict=True):
+            found[arm.method] = spent
+            cells.keep(f"{modality.family}-{arm.method}-costs", spent.to_json(), arm.identity, code, machine)
+    return found
+
+
+def _pictures(modality: Modality) -> Shown:
+    """Show the slice with most of a body of the middle patient."""
+    view = modality.views[len(modality.views) // 2]
+    place = int(view.body.sum(axis=(1, 2)).argmax())
+    one = views.one_slice(view, place)
+    pictures = {method: paint(arm, one).rgb[0] for method, arm in modality.arms.items()}
+    caption = f"{view.source}, test patient {len(modality.views) // 2 + 1} of {len(modality.views)} scans"
+    return Shown(modality.family, caption, pictures | {"target": one.target_rgb[0]})
+
+
+def _facts(entries: Sequence[Entry], request: Request) -> Iterator[str]:
+    measured = [entry for entry in entries if entry.row is not None]
+    pixels = sum(entry.row.pixels for entry in measured if entry.row)
+    broken = sum(entry.row.broken for entry in measured if entry.row)
+    broken += sum(entry.costs.broken for entry in measured if entry.costs)
+    yield f"{broken} of {pixels:,} pixels in {len(measured)} pairs of method and modality break the law of the method."
+    who = "all test patients" if request.patients is None else f"at most {request.patients} test patients"
+    yield (
+        f"{who} of each modality, at most {request.slices} slices of each, spread evenly over the scan (in pairs of "
+        "neighbours where slices are neighbours in space); NM and MG are simulated where the data has none."
+    )
+    costs = next((entry.costs for entry in measured if entry.costs), None)
+    if costs is not None:
+        yield (
+            f"Time: median of {ROUNDS} rounds on {costs.threads} thread(s), a slice of {SIDE} x {SIDE} from the scan "
+            f"to sRGB; ECCV16: a forward pass of the published network at {UNIT_SIDE} x {UNIT_SIDE}, same rounds."
+        )
+
+
+__all__ = ["Progress", "Shown", "benchmark"]
