@@ -91,6 +91,16 @@ class ReHistoGAN(nn.Module):
         """
         return cls(bins=64, widths=(32, 64, 128, 256, 512, 512), mapping=(1024, *[512] * 7), end=0)
 
+    @property
+    def reach(self) -> int | None:
+        """How far, in pixels, an input pixel can matter for an output; None: everywhere, by instance normalization."""
+        if self.fold == 1:
+            return None
+        levels = len(self.encoder)
+        # Two convolutions a level down and up, one between levels, and what enlarging looks at.
+        cells = 2 * ((1 << levels) - 1) + 3 * ((1 << (levels - 1)) - 1) + (1 << levels) - 2
+        return (cells + 2) * self.fold + 4
+
     def set_default(self, histogram: torch.Tensor) -> None:
         """Take a histogram (3, B, B) as the one used where none is given."""
         self.default_histogram.copy_((histogram / histogram.sum()).flatten())

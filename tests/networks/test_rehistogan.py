@@ -88,3 +88,19 @@ def test_lightness_is_a_prediction_and_not_the_input() -> None:
         lightness = network(gray).lightness
     assert lightness is not None
     assert (lightness - 50 * (gray + 1)).abs().mean() > 1
+
+
+def test_nothing_farther_than_its_reach_matters() -> None:
+    """The finite support of what tiles are cut by, in both directions: no pixel more, and not far less."""
+    network = ReHistoGAN().eval()
+    reach = network.reach
+    assert reach is not None
+    size = 2 * reach + 2 * network.multiple
+    gray = (torch.rand(1, 1, 64, size) * 2 - 1).requires_grad_()
+    middle = size // 2
+    network(gray).ab[..., 30, middle].sum().backward()
+    assert gray.grad is not None
+    columns = gray.grad.abs().amax((0, 1, 2)).nonzero()
+    farthest = int((columns - middle).abs().max())
+    assert 0.7 * reach < farthest <= reach
+    assert ReHistoGAN(bins=4, widths=(4, 8), mapping=(8,), end=0).reach is None
