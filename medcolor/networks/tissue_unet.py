@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from medcolor.networks.blocks import NormedConv, enlarged, filled, folded_copy, spread_kinks, unfolded
 from medcolor.networks.volume_summary import SUMMARY
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -37,8 +37,6 @@ LOG_SCALES = (-6.0, 6.0)
 
 
 _HIDDEN = 64  # of what turns the summary into shifts
-_SLOPE = 8.0  # of a unit at full resolution when training begins
-_MIDDLE = 0.7  # most tissue of every modality lies within this input
 
 
 class TissueOutput(NamedTuple):
@@ -110,7 +108,7 @@ class TissueUNet(nn.Module):
         """Sides are filled up to multiples of this."""
         self.stem = _double(self.in_channels * reduction**2, widths[0])
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b, stride=2), _conv(b, b)) for a, b in itertools.pairwise(widths)
+            nn.Sequential(NormedConv(a, b, stride=2), NormedConv(b, b)) for a, b in itertools.pairwise(widths)
         )
         upward = list(itertools.pairwise(widths))[::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in upward)
@@ -133,7 +131,7 @@ class TissueUNet(nn.Module):
         self.refine = nn.Conv2d(refinement, refinement, 1)
         self.head = nn.Conv2d(refinement, classes * folded, 1)
         self.edge_scale = nn.Sequential(nn.Conv2d(refinement, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1))
-        _spread_kinks(self.look, self.context, folded)
+        spread_kinks(self.look, self.context, folded)
 
     optional_rating = True
     """``forward`` takes ``rated``."""
@@ -165,7 +163,7 @@ class TissueUNet(nn.Module):
         if (volume is not None) != (self.summary > 0):
             raise ValueError(f"This network takes {self.summary or 'no'} numbers that summarize the volume.")
         height, width = x.shape[-2:]
-        x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        x = filled(x, self.multiple)
         shifts = self._shifts(volume)
         features = self._context_of(x, *shifts[:2])
         coarse = self.scale(features.detach()) if rated else None  # the estimate must not bend what it rates
@@ -173,8 +171,8 @@ class TissueUNet(nn.Module):
             logits, log_scale = self._refined(x, features, coarse, *shifts[2:])
         else:
             planes = self.head(features).contiguous()  # plane by plane, as colours are computed
-            logits = _enlarged(planes, self.reduction)
-            log_scale = None if coarse is None else _enlarged(coarse, self.reduction)
+            logits = enlarged(planes, self.reduction)
+            log_scale = None if coarse is None else enlarged(coarse, self.reduction)
         if log_scale is None:
             return TissueOutput(logits[..., :height, :width], logits.new_zeros(()).expand(len(x), 1, height, width))
         log_scale = log_scale.clamp(*LOG_SCALES)
@@ -182,11 +180,7 @@ class TissueUNet(nn.Module):
 
     def folded(self) -> TissueUNet:
         """Return a copy for use, with batch normalization folded into the convolutions before it."""
-        copy = deepcopy(self).eval()
-        for module in copy.modules():
-            if isinstance(module, _ConvNormReLU):
-                module.fold()
-        return copy
+        return folded_copy(self)
 
     def _shifts(self, volume: torch.Tensor | None) -> list[torch.Tensor | None]:
         """Return what the summary adds to stem, bottom, context, and (as factor and term) the refinement."""
@@ -217,34 +211,18 @@ class TissueUNet(nn.Module):
         Squares of 2 x 2 pixels lie in channels here too: a quarter of the memory traffic of single pixels.
         """
         fold = min(2, self.reduction)
-        context = _enlarged(_added(self.context(features), shift), self.reduction // fold)
+        context = enlarged(_added(self.context(features), shift), self.reduction // fold)
         h = self.look(_folded(x, fold)).add_(context).relu_()
         size = h.shape[2:]
         h = self.refine(h).relu_()
-        logits = _unfolded(_project(h, self.head, factor, term).unflatten(2, size), fold)
+        logits = unfolded(_project(h, self.head, factor, term).unflatten(2, size), fold)
         if coarse is None:
             return logits, None
         seen = (part if part is None else part.detach() for part in (h, factor, term))  # does not bend what it rates
         scale = _project(_project(next(seen), self.edge_scale[0], *seen).relu_(), self.edge_scale[2])
         # to single pixels, not to squares: the estimate would show them
-        scale += functional.pixel_unshuffle(_enlarged(coarse, self.reduction), fold).flatten(2)
-        return logits, _unfolded(scale.unflatten(2, size), fold)
-
-
-def _spread_kinks(look: nn.Conv2d, context: nn.Conv2d, folded: int) -> None:
-    """Let the units that look at each pixel bend at grays spread over the range, instead of all near the middle.
-
-    A tissue is an interval of gray: with this start the part at full resolution has the intervals before it learns.
-    """
-    each = look.out_channels // folded
-    grays = torch.linspace(-_MIDDLE, _MIDDLE, each)
-    with torch.no_grad():
-        look.weight.mul_(0.3)
-        for pixel in range(folded):
-            for n, gray in enumerate(grays):
-                unit, slope = pixel * each + n, _SLOPE * (-1) ** n
-                look.weight[unit, pixel, 1, 1] += slope
-                context.bias[unit] = -slope * gray
+        scale += functional.pixel_unshuffle(enlarged(coarse, self.reduction), fold).flatten(2)
+        return logits, unfolded(scale.unflatten(2, size), fold)
 
 
 def _added(x: torch.Tensor, shift: torch.Tensor | None) -> torch.Tensor:
@@ -253,15 +231,6 @@ def _added(x: torch.Tensor, shift: torch.Tensor | None) -> torch.Tensor:
 
 def _folded(x: torch.Tensor, side: int) -> torch.Tensor:
     return x if side == 1 else functional.pixel_unshuffle(x, side)
-
-
-def _unfolded(x: torch.Tensor, side: int) -> torch.Tensor:
-    """Do what ``pixel_shuffle`` does, for sides 1 and 2, in runs of memory: several times faster on a CPU."""
-    if side == 1:
-        return x
-    squares = x.unflatten(1, (-1, side, side))
-    rows = torch.stack([squares[:, :, :, 0], squares[:, :, :, 1]], dim=-1)  # (N, K, 2, H, W, 2)
-    return rows.transpose(2, 3).flatten(4, 5).flatten(2, 3)
 
 
 def _project(
@@ -280,35 +249,8 @@ def _project(
     return torch.matmul(weight, x.flatten(2)).add_(offset)
 
 
-def _enlarged(x: torch.Tensor, factor: int) -> torch.Tensor:
-    if factor == 1:
-        return x
-    return functional.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)
-
-
-class _ConvNormReLU(nn.Module):
-    """3 x 3 convolution, batch normalization, ReLU; the middle one goes away when folded."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(after)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(self.norm(self.conv(x)), inplace=True)
-
-    def fold(self) -> None:
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv = nn.utils.fuse_conv_bn_eval(self.conv, self.norm)
-            self.norm = nn.Identity()
-
-
-def _conv(before: int, after: int, *, stride: int = 1) -> nn.Module:
-    return _ConvNormReLU(before, after, stride)
-
-
 def _double(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(_conv(before, after), _conv(after, after))
+    return nn.Sequential(NormedConv(before, after), NormedConv(after, after))
 
 
 __all__ = ["LOG_SCALES", "VARIANTS", "TissueOutput", "TissueUNet"]
