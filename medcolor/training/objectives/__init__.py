@@ -6,6 +6,8 @@ from medcolor.training.objectives.adversarial import LabObjective
 from medcolor.training.objectives.bins import BinObjective
 from medcolor.training.objectives.chroma import ChromaObjective
 from medcolor.training.objectives.hints import HintObjective
+from medcolor.training.objectives.histogram import HistogramObjective
+from medcolor.training.objectives.nogan import NoGanObjective
 from medcolor.training.objectives.objective import Objective, Step
 from medcolor.training.objectives.queries import ColorObjective
 from medcolor.training.objectives.tissue import TissueObjective
@@ -15,7 +17,9 @@ __all__ = [
     "ChromaObjective",
     "ColorObjective",
     "HintObjective",
+    "HistogramObjective",
     "LabObjective",
+    "NoGanObjective",
     "Objective",
     "Step",
     "TissueObjective",

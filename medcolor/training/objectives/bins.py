@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medcolor.networks.chroma import ChromaOutput
-from medcolor.training.losses import masked_mean
-from medcolor.training.objectives.chroma import ChromaObjective, Lesson, coarse, spread_targets
+from medcolor.training.losses import masked_mean, pixel_weights, target_ab
+from medcolor.training.objectives.chroma import ChromaObjective, Lesson, coarse, spread
 
 if TYPE_CHECKING:
     from medcolor.networks.ab_bins import AbBins
@@ -75,8 +75,10 @@ def set_prior(
     bins: AbBins, samples: Sequence[Mapping[str, Any]], palette_ab: Tensor, *, uniform: float, alpha: float
 ) -> None:
     """Make a network's prior that of the training targets: of slices spread evenly over the data."""
-    found = spread_targets(samples, palette_ab, at_most=_SLICES, stride=_STRIDE)
-    counts = torch.stack([bins.frequencies(ab, pixels) for ab, pixels in found]).sum(dim=0)
+    counts = torch.zeros_like(bins.prior)
+    for place in spread(len(samples), _SLICES):
+        target = torch.as_tensor(samples[place]["target"]).float()[None, :, ::_STRIDE, ::_STRIDE]
+        counts += bins.frequencies(target_ab(target, palette_ab), pixel_weights(target))
     bins.set_prior(counts, uniform=uniform, alpha=alpha)
 
 

@@ -139,16 +139,10 @@ def picture(gray: Tensor, ab: Tensor) -> Tensor:
     return lab_to_srgb(torch.cat([50 * (gray + 1), ab], dim=1))
 
 
-def spread_targets(
-    samples: Sequence[Mapping[str, Any]], palette_ab: Tensor, *, at_most: int, stride: int
-) -> list[tuple[Tensor, Tensor]]:
-    """Return (ab (1, 2, h, w), pixels (1, h, w)) of training slices spread evenly over the data, subsampled."""
-    places = torch.linspace(0, len(samples) - 1, min(at_most, len(samples))).round().long().unique().tolist()
-    found = []
-    for place in places:
-        target = torch.as_tensor(samples[place]["target"]).float()[None, :, ::stride, ::stride]
-        found.append((target_ab(target, palette_ab), pixel_weights(target)))
-    return found
+def spread(count: int, at_most: int) -> list[int]:
+    """Return numbers spread evenly over 0..count - 1."""
+    places: list[int] = torch.linspace(0, count - 1, min(at_most, count)).round().long().unique().tolist()
+    return places
 
 
-__all__ = ["CONSISTENCY", "ChromaObjective", "Lesson", "coarse", "picture", "seen", "spread_targets"]
+__all__ = ["CONSISTENCY", "ChromaObjective", "Lesson", "coarse", "picture", "seen", "spread"]
