@@ -98,6 +98,10 @@ class LicenseError(TrainingError):
     """Data whose licence does not allow what was asked for, such as weights that will be shipped."""
 
 
+class PrivacyError(MedcolorError, ValueError):
+    """What was to be de-identified may still say whose it is, and why."""
+
+
 class RestoreError(MedcolorError, ValueError):
     """The gray cannot be recovered from these pixels, and why."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from medcolor.batch.child import Child, ChildDeath, wait_for
 from medcolor.batch.settings import Caps
@@ -17,6 +17,15 @@ Source = Callable[[], Task | None]
 
 class Engine(Protocol):
     """Does tasks, in any order, wherever; knows nothing of journals, retries or disks that are full."""
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have one of its processes answer a question, such as what settings come to where the work is done.
+
+        Raises
+        ------
+        ChildDeath
+        """
+        ...
 
     def run(self, source: Source, more: Callable[[], bool]) -> Iterator[tuple[Task, Outcome]]:
         """Yield each task with what came of it.
@@ -51,6 +60,10 @@ class PoolEngine:
 
     def __init__(self, workers: int, caps: Caps) -> None:
         self.children = [Child(caps) for _ in range(max(1, workers))]
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have the first child answer; see :class:`Engine`."""
+        return self.children[0].wait(request)
 
     def run(self, source: Source, more: Callable[[], bool]) -> Iterator[tuple[Task, Outcome]]:
         """Yield each task with what came of it; see :class:`Engine`."""
@@ -88,4 +101,9 @@ def _answered(child: Child) -> Outcome | None:
         answer = child.answer()
     except ChildDeath as death:
         return Outcome(State.DIED, death.code, death.reason)
-    return None if answer is None else Outcome.from_json(answer["outcome"])
+    return None if answer is None else answered(answer)
+
+
+def answered(answer: dict[str, Any]) -> Outcome:
+    """Return the outcome in what a child that coloured a series answered."""
+    return Outcome.from_json(answer["outcome"])

@@ -1,4 +1,4 @@
-"""The work on one series: read, colour, write beside, publish. A function of its task; knows no journal and no pool."""
+"""The work on one series: read, colour, write beside. A function of its task; knows no journal and no pool."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medcolor.batch.publishing import publish, staging
+from medcolor.batch.publishing import staging
 from medcolor.batch.settings import FOLDER_FORMATS, SUFFIXES, BatchSettings
 from medcolor.batch.task import BatchCode, Outcome, State, Task, plain
-from medcolor.errors import AmbiguousSeriesError, MedcolorError, ReadCode, ReadError, WriteError
+from medcolor.errors import AmbiguousSeriesError, MedcolorError, PrivacyError, ReadCode, ReadError, WriteError
 
 if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan
@@ -62,7 +62,7 @@ def run_task(task: Task, colorizer: Colorizer | None = None) -> Outcome:
     Returns
     -------
     Outcome
-        Whatever happens; only what ends the process has none. Nothing is half-written.
+        Whatever happens; only what ends the process has none. ``outcome.stage`` is yet to be published.
     """
     since = time.monotonic()
     with warnings.catch_warnings():
@@ -86,6 +86,8 @@ def refusal(error: BaseException) -> Outcome:
         failed = error.errno is not None
         words = "The output could not be written." if failed else "The output format cannot hold it."
         return Outcome(State.FAILED if failed else State.REFUSED, BatchCode.WRITE_FAILED, words)
+    if isinstance(error, PrivacyError):
+        return Outcome(State.REFUSED, BatchCode.IDENTITY, str(error))  # our own sentences
     if isinstance(error, ReadError):
         cause = os_error(error.__cause__)
         if cause is not None and cause.errno:  # the disk's fault, not the file's
@@ -133,8 +135,8 @@ def _run(task: Task, colorizer: Colorizer | None) -> Outcome:
         with _scans(task, settings.modality) as reads:
             for number, read in enumerate(reads, start=1):
                 try:
-                    folder = stage if len(reads) == 1 else stage / f"{number:02d}"
-                    _color(read(), paint, settings, folder, stage, task, parts)
+                    folder = stage.path if len(reads) == 1 else stage.path / f"{number:02d}"
+                    _color(read(), paint, settings, folder, stage.path, task, parts)
                 except MedcolorError as error:
                     if refusal(error).state is not State.REFUSED:
                         raise
@@ -143,15 +145,14 @@ def _run(task: Task, colorizer: Colorizer | None) -> Outcome:
             return _with(refusal(parts.refused[0]), inputs)
         if _stamps(task.files) != stamps:
             return Outcome(State.FAILED, BatchCode.CHANGED, "Its files changed while they were read.", inputs)
-        publish(stage, Path(task.out) / task.folder)
-    return _outcome(task, parts, inputs)
+        return _outcome(task, parts, inputs, stage.seal())
 
 
 def _with(outcome: Outcome, inputs: str) -> Outcome:
     return Outcome(outcome.state, outcome.code, outcome.reason, inputs)
 
 
-def _outcome(task: Task, parts: _Parts, inputs: str) -> Outcome:
+def _outcome(task: Task, parts: _Parts, inputs: str, stage: str) -> Outcome:
     first = parts.facts[0]
     facts = dict(first) | {"stacks": len(parts.facts)}
     facts["findings"] = sorted({code for each in parts.facts for code in each["findings"]})
@@ -162,7 +163,7 @@ def _outcome(task: Task, parts: _Parts, inputs: str) -> Outcome:
         state, code, reason = State.PARTIAL, why.code, f"{len(parts.refused)} of its stacks refused: {why.reason}"
     elif _DAMAGED & set(facts["findings"]):
         state, code, reason = State.PARTIAL, str(ReadCode.CORRUPT), "Damaged files of it were left out."
-    return Outcome(state, code, reason, inputs, parts.outputs, left, facts, parts.thumbnail)
+    return Outcome(state, code, reason, inputs, parts.outputs, left, facts, parts.thumbnail, stage)
 
 
 @contextmanager
@@ -221,6 +222,9 @@ def _color(
     from medcolor.io import write
     from medcolor.windowing import parse_window
 
+    paths = {str(path) for path in scan.source.paths}
+    if settings.deidentify:
+        scan = deidentified(scan, task, settings)
     choice = choice_for(paint, scan)
     window = None if settings.window is None else parse_window(settings.window)
     options = options_for(settings.to, choice.colorizer, scan, window=window)
@@ -230,9 +234,19 @@ def _color(
     target = folder / f"color{SUFFIXES[form]}" if form in SUFFIXES else folder
     write(colored, target, format=form, **options)
     parts.outputs |= _hashes(target, form, stage, task.folder)
-    parts.used |= {str(path) for path in scan.source.paths}
+    parts.used |= paths
     parts.facts.append(_facts(scan, colored, task))
     parts.thumbnail = parts.thumbnail or _thumbnail(colored)
+
+
+def deidentified(scan: Scan, task: Task, settings: BatchSettings) -> Scan:
+    """Return the scan without its patient, before anything is derived from it."""
+    from medcolor.batch.salt import read_salt
+    from medcolor.io.dicom.deidentify import deidentify
+    from medcolor.io.dicom.parse import quiet_pydicom
+
+    with quiet_pydicom():
+        return deidentify(scan, read_salt(Path(task.salt_file)).value, pixel_text=settings.pixel_text)
 
 
 def _format(wanted: str, colored: ColorScan) -> str:

@@ -10,7 +10,19 @@ from typing import Any
 from medcolor.batch.journal import Row
 from medcolor.batch.publishing import write_text
 
-_SETTINGS = ("colorizer", "to", "palette", "strength", "cvd", "fade", "window", "burn_in", "device", "modality")
+_SETTINGS = (
+    "colorizer",
+    "to",
+    "palette",
+    "strength",
+    "cvd",
+    "fade",
+    "window",
+    "burn_in",
+    "device",
+    "modality",
+    "deidentify",
+)
 
 
 def series_record(row: Row) -> dict[str, Any]:
@@ -36,6 +48,8 @@ def write_manifest(
     out: Path, study: str, rows: Sequence[Row], fingerprint: dict[str, Any], versions: dict[str, str]
 ) -> None:
     """Write OUT/STUDY/manifest.json, whole or not at all; one that says the same already is left alone."""
+    # of a source whoever has that source can compute it, too
+    unlinked = {"inputs_sha256": None} if fingerprint["deidentify"] else {}
     record = {
         "medcolor": versions.get("medcolor", ""),
         "notice": "Colour is synthetic; not for diagnostic use.",
@@ -44,7 +58,7 @@ def write_manifest(
         "weights_sha256": fingerprint["weights_sha256"],
         "palettes_sha256": fingerprint["palettes_sha256"],
         "versions": versions,
-        "series": [series_record(row) for row in sorted(rows, key=lambda row: row.key)],
+        "series": [series_record(row) | unlinked for row in sorted(rows, key=lambda row: row.key)],
     }
     target, text = out / study / "manifest.json", json.dumps(record, indent=1, sort_keys=True) + "\n"
     if not target.is_file() or target.read_text("utf-8") != text:

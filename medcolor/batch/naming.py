@@ -14,9 +14,13 @@ def source_name(kind: str, *parts: str) -> str:
     return hashlib.sha256("\0".join((kind, *parts)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def output_name(source: str, settings_digest: str) -> str:
-    """Return the name of an output folder: equal for equal sources and settings, on any computer."""
-    return hashlib.sha256(f"{source}|{settings_digest}".encode()).hexdigest()[:NAME]
+def output_name(source: str, settings_digest: str, salt: bytes = b"") -> str:
+    """Return the name of an output folder: equal for equal sources and settings, on any computer.
+
+    With a salt nobody without it can tell which source a name stands for.
+    """
+    text = f"{source}|{settings_digest}".encode()
+    return (hmac.new(salt, text, "sha256") if salt else hashlib.sha256(text)).hexdigest()[:NAME]
 
 
 def file_label(salt: bytes, path: str) -> str:

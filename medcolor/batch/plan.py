@@ -15,6 +15,7 @@ from medcolor.batch.inputs import Found, Wanted, uid_name, walk
 from medcolor.batch.journal import Journal, Row
 from medcolor.batch.looking import Look
 from medcolor.batch.naming import file_label, output_name
+from medcolor.batch.salt import Salt
 from medcolor.batch.settings import BatchSettings, digest_of, fingerprint_for
 from medcolor.batch.task import FINISHED, LASTING, BatchCode, State, Task
 from medcolor.errors import ReadCode
@@ -80,6 +81,8 @@ class Planner:
     rehash : bool
         Do not believe that a file of the same size and time is the same.
     source_uids : bool
+    salt : Salt or None
+        Of de-identification.
     progress : callable
         Told the number of files found.
     """
@@ -92,6 +95,7 @@ class Planner:
     retry: bool = False
     rehash: bool = False
     source_uids: bool = False
+    salt: Salt | None = None
     progress: Callable[[int], None] = lambda _: None
 
     def plan(self, inputs: Iterable[Wanted]) -> Plan:
@@ -198,9 +202,10 @@ class Planner:
         mine = fingerprint_for(self.fingerprint, modality or each.family or None)
         fingerprint = digest_of(mine | {"modality": modality})
         files = sorted(each.files, key=lambda pair: pair[0].path)
+        salt = b"" if self.salt is None else self.salt.value
         task = Task(
-            key=output_name(each.series, fingerprint),
-            study=output_name(each.study, digest_of(self.fingerprint | {"weights_sha256": {}})),
+            key=output_name(each.series, fingerprint, salt),
+            study=output_name(each.study, digest_of(self.fingerprint | {"weights_sha256": {}}), salt),
             series=each.series,
             form=each.form,
             files=tuple(found.path for found, _ in files),
@@ -209,6 +214,7 @@ class Planner:
             settings_digest=fingerprint,
             out=str(self.out),
             source_uids=self.source_uids,
+            salt_file="" if self.salt is None else str(self.salt.path),
         )
         text = "\n".join(sorted(f"{label} {found.size} {found.changed}" for found, label in files))
         seen = plan.seen[task.key] = hashlib.sha256(text.encode()).hexdigest()

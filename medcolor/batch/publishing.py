@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -22,28 +24,74 @@ def staging_folder(out: Path) -> Path:
     return out / PRIVATE / _STAGING
 
 
+class Stage:
+    """A folder for one series' output while it is written, on the disk it will stay on.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.sealed = path, False
+
+    def seal(self) -> str:
+        """Have all of it on the disk, to be published by whoever holds the lock; returns its name."""
+        for folder, _, _ in os.walk(self.path):
+            sync_folder(Path(folder))
+        self.sealed = True
+        return self.path.name
+
+
 @contextmanager
-def staging(out: Path, key: str) -> Iterator[Path]:
-    """Yield a folder for one series' output, on the disk it will stay on; removed unless it was published."""
-    folder = staging_folder(out) / f"{key}-{os.getpid()}"
-    folder.mkdir(parents=True)
+def staging(out: Path, key: str) -> Iterator[Stage]:
+    """Yield a new stage; removed unless it was sealed. Its name is nobody else's, on any computer."""
+    stage = Stage(staging_folder(out) / f"{key}-{secrets.token_hex(8)}")
+    stage.path.mkdir(parents=True)
     try:
-        yield folder
+        yield stage
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not stage.sealed:
+            shutil.rmtree(stage.path, ignore_errors=True)
 
 
-def publish(stage: Path, target: Path) -> None:
-    """Give a finished folder its name; an earlier output of that name goes as the new one comes."""
-    for folder, _, _ in os.walk(stage):
-        sync_folder(Path(folder))
+def publish(out: Path, key: str, name: str, target: Path) -> None:
+    """Give a sealed stage its final name; an earlier output of that name goes as the new one comes.
+
+    Only the process that holds the lock of ``out`` calls this: whatever workers were lost and did a series twice, one
+    whole output appears.
+
+    Parameters
+    ----------
+    out : Path
+    key : str
+        Of the task.
+    name : str
+        What :meth:`Stage.seal` returned, in a process that met untrusted files.
+    target : Path
+
+    Raises
+    ------
+    OSError
+    ValueError
+        No name of a stage of this task.
+    """
+    if not re.fullmatch(rf"{re.escape(key)}-[0-9a-f]{{16}}", name):
+        raise ValueError("This is no stage of the task.")
+    stage = staging_folder(out) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = stage.with_name(f"{stage.name}-old")
+    old = stage.with_name(f"{name}-old")
     with contextlib.suppress(FileNotFoundError):
         target.rename(old)
     stage.rename(target)
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def clear(out: Path, key: str) -> None:
+    """Remove what earlier tries of a series left, whose process died while it wrote."""
+    for left in staging_folder(out).glob(f"{key}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def write_text(path: Path, text: str, out: Path) -> None:

@@ -21,12 +21,14 @@ from medcolor.batch.inputs import expand
 from medcolor.batch.journal import Journal, Row, open_journal
 from medcolor.batch.lock import locked
 from medcolor.batch.manifest import write_manifest
+from medcolor.batch.metrics import Metrics
 from medcolor.batch.plan import Plan, Planner
 from medcolor.batch.progress import Progress
-from medcolor.batch.publishing import is_full, staging_folder
+from medcolor.batch.publishing import clear, is_full, publish, staging_folder
+from medcolor.batch.salt import salt_of
 from medcolor.batch.settings import BatchSettings, Caps
 from medcolor.batch.summary import write_summary
-from medcolor.batch.task import FINISHED, Outcome, State, Task
+from medcolor.batch.task import FINISHED, BatchCode, Outcome, State, Task
 from medcolor.errors import MedcolorError, ReadCode, ReadError, SettingError, WriteError
 
 T = TypeVar("T")
@@ -73,6 +75,12 @@ class _Run:
     through: int = 0
     resume_at: float = 0.0
     paused: bool = False
+    metrics: Metrics = field(default_factory=lambda: Metrics(None))
+
+    def tell(self, exit_code: int | None = None) -> None:
+        """Bring the metrics up to date."""
+        todo = len(self.plan.todo)
+        self.metrics.tell(self.accounts, todo=todo, through=self.through, paused=self.paused, exit_code=exit_code)
 
     def next(self) -> Task | None:
         """Return the next task; on a full disk one at a time, now and then."""
@@ -84,6 +92,7 @@ class _Run:
     def take(self, task: Task, outcome: Outcome) -> bool:
         """Take in what came of a task; whether it is through."""
         self.open -= 1
+        outcome = self._publish(task, outcome)
         if outcome.state is State.NO_SPACE:
             self.full()
             self.queue.appendleft(task)
@@ -101,6 +110,20 @@ class _Run:
             outcome = replace(outcome, state=State.PARKED, reason=reason)
         self._note(task, outcome)
         return True
+
+    def _publish(self, task: Task, outcome: Outcome) -> Outcome:
+        """Give an output its final name: here and nowhere else, whoever made it."""
+        out = Path(task.out)
+        try:
+            if outcome.stage:
+                publish(out, task.key, outcome.stage, out / task.folder)
+        except (OSError, ValueError) as error:
+            state, code = (
+                (State.NO_SPACE, BatchCode.NO_SPACE) if is_full(error) else (State.FAILED, BatchCode.WRITE_FAILED)
+            )
+            outcome = Outcome(state, code, "The output could not be put in its place.", outcome.inputs)
+        clear(out, task.key)
+        return outcome
 
     def _note(self, task: Task, outcome: Outcome) -> None:
         seen, left_out = self.plan.seen[task.key], len(outcome.left_out)
@@ -126,6 +149,7 @@ class _Run:
         self.resume_at = time.monotonic() + self.pause
         if not self.paused:
             self.paused = True
+            self.tell()
             self.progress.say(
                 "paused: no space is left for the output. Make room, and it goes on; nothing is half-written.",
                 always=True,
@@ -149,6 +173,9 @@ def run_batch(
     retry: bool = False,
     rehash: bool = False,
     source_uids: bool = False,
+    salt_file: Path | None = None,
+    metrics: Path | None = None,
+    missing: Sequence[tuple[str, State, str, str]] = (),
     quiet: bool = False,
     engine: Engine | None = None,
     pause: float = _PAUSE,
@@ -176,6 +203,10 @@ def run_batch(
         Look into every file again, whatever its size and time.
     source_uids : bool
         Write the UIDs of sources into manifests.
+    metrics : Path, optional
+        A file for Prometheus, as node-exporter's textfile collector reads it.
+    missing : sequence of (label, State, code, reason)
+        What should have been among the inputs and could not be had.
     quiet : bool
         Say nothing but what needs somebody.
     engine : Engine, optional
@@ -199,6 +230,8 @@ def run_batch(
         The output folder cannot be written.
     """
     settings, caps, out = settings or BatchSettings(), caps or Caps(), out.absolute()
+    if settings.deidentify and source_uids:
+        raise SettingError("--source-uids would say in the manifests what --deidentify takes away: leave one out.")
     wanted, progress = expand(inputs), Progress(quiet=quiet)
     pool = engine or PoolEngine(workers, caps)
     child = pool.children[0] if isinstance(pool, PoolEngine) else Child(caps)
@@ -206,7 +239,8 @@ def run_batch(
         with _folder(out, dry_run=dry_run, wait=wait, progress=progress):
             for each in (child, *(pool.children if isinstance(pool, PoolEngine) else ())):
                 each.scratch = None if dry_run else staging_folder(out)  # a killed run's is cleared by the next
-            about = _hello(child, settings)
+            about = _hello(pool, settings)
+            salt = salt_of(out, salt_file, keep=not dry_run) if settings.deidentify else None
             run: list[_Run] = []
 
             def on_full() -> None:
@@ -214,9 +248,20 @@ def run_batch(
 
             with open_journal(out, on_full, copy=dry_run) as journal:
                 planner = Planner(
-                    settings, about["fingerprint"], out, journal, child, retry, rehash, source_uids, progress.looking
+                    settings,
+                    about["fingerprint"],
+                    out,
+                    journal,
+                    child,
+                    retry,
+                    rehash,
+                    source_uids,
+                    salt,
+                    progress.looking,
                 )
                 plan = planner.plan(wanted)
+                plan.others += missing
+                plan.files += len(missing)
                 if not plan.files:
                     raise ReadError(inputs[0], ReadCode.EMPTY, "there is no file in it.", "Name a folder with scans.")
                 accounts = _begin(plan)
@@ -225,10 +270,12 @@ def run_batch(
                     return BatchReport(0, accounts, None, plan)
                 deaths = Counter({} if retry else plan.deaths)
                 run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo), deaths))
+                run[0].metrics = Metrics(metrics)
                 since = time.monotonic()
                 _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
                 seconds = time.monotonic() - since
                 summary = _again(run[0], lambda: write_summary(out, accounts, _coloured(plan, journal)))
+                run[0].tell(accounts.exit_code)
                 return BatchReport(accounts.exit_code, accounts, summary, plan, seconds)
     finally:
         child.end()
@@ -256,10 +303,10 @@ def _folder(out: Path, *, dry_run: bool, wait: bool, progress: Progress) -> Iter
         shutil.rmtree(staging_folder(out), ignore_errors=True)
 
 
-def _hello(child: Child, settings: BatchSettings) -> dict[str, Any]:
-    """Have a child check the settings: this process loads no network and no decoder."""
+def _hello(engine: Engine, settings: BatchSettings) -> dict[str, Any]:
+    """Have a child check the settings where the work will be done: this process loads no network and no decoder."""
     try:
-        answer = child.wait({"do": "hello", "settings": settings.to_json()})
+        answer = engine.ask({"do": "hello", "settings": settings.to_json()})
     except ChildDeath as death:
         raise SettingError(f"The colorizer cannot be loaded in a child process. {death.reason}") from death
     if "error" in answer:
@@ -302,11 +349,13 @@ def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) ->
     for study in keys.keys() - left.keys():  # a run that was killed may have come no further than its journal
         tell(study)
     run.progress.start()
+    run.tell()
     for task, outcome in engine.run(run.next, lambda: bool(run.queue)):
         if not run.take(task, outcome):
             continue
         failed = sum(run.accounts.series[state] for state in BAD if state is not State.PARTIAL)
         run.progress.done(run.through, len(run.plan.todo), failed)
+        run.tell()
         left[task.study] -= 1
         if not left[task.study]:
             tell(task.study)

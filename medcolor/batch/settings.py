@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medcolor.errors import SettingError
 from medcolor.scan import family
@@ -38,6 +38,10 @@ class BatchSettings:
         For files that do not say theirs.
     burn_in : bool
         DICOM only.
+    deidentify : bool
+        Before anything is derived; see :func:`medcolor.io.dicom.deidentify.deidentify`.
+    pixel_text : {"refuse", "flag"}
+        What to do with pictures that may hold text, when de-identifying.
     """
 
     colorizer: str = "auto"
@@ -51,6 +55,8 @@ class BatchSettings:
     burn_in: bool = False
     device: str = "auto"
     trust: bool = False
+    deidentify: bool = False
+    pixel_text: Literal["refuse", "flag"] = "refuse"
 
     def __post_init__(self) -> None:
         if self.to not in FORMATS:
@@ -100,7 +106,11 @@ class BatchSettings:
         if Path(self.colorizer).is_dir():
             record["colorizer"] = "bundle"
         record["device"] = _device(self.device) if weights else "cpu"
-        del record["trust"]
+        del record["trust"], record["pixel_text"]
+        if self.deidentify:
+            from medcolor.io.dicom.deidentify import method
+
+            record["deidentify"] = f"{method()}; pixel text: {self.pixel_text}"
         return record
 
 

@@ -40,6 +40,9 @@ class BatchCode(StrEnum):
     PICTURE = "PictureBesideScans"
     CONTENTS = "TableOfContents"
     CHANGED = "ChangedMeanwhile"
+    IDENTITY = "MayIdentify"
+    LOST_WORKERS = "LostWorkers"
+    OTHER_VERSION = "OtherVersion"
 
 
 FINISHED = frozenset({State.DONE, State.PARTIAL})
@@ -71,6 +74,8 @@ class Task:
         ``inputs`` of the work that is finished already, "" where there is none.
     source_uids : bool
         Whether to tell the UIDs of the source.
+    salt_file : str
+        Where the salt of de-identification is, "" where there is none: the secret itself does not travel.
     """
 
     key: str
@@ -84,6 +89,7 @@ class Task:
     out: str
     known: str = ""
     source_uids: bool = False
+    salt_file: str = ""
 
     @property
     def folder(self) -> str:
@@ -124,6 +130,8 @@ class Outcome:
         Modality, size, colorizer, weights, window, codes of findings, seconds; source UIDs where wanted.
     thumbnail : str
         PNG in base64.
+    stage : str
+        Name of the folder where its output waits to be published, "" where there is none.
     """
 
     state: State
@@ -134,6 +142,7 @@ class Outcome:
     left_out: tuple[int, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     thumbnail: str = ""
+    stage: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""

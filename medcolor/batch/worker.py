@@ -59,25 +59,28 @@ def _end_with_parent() -> None:
 def _answer(request: dict[str, Any], colorizers: dict[str, Any]) -> dict[str, Any]:
     from medcolor.batch.job import refusal, run_task
     from medcolor.batch.looking import look
-    from medcolor.batch.task import Task
+    from medcolor.batch.task import BatchCode, Outcome, State, Task
     from medcolor.io.child_process import limit_memory
 
     try:
         if request["do"] == "hello":
-            return _hello(request["settings"])
+            return hello(request["settings"])
         if request["do"] == "look":
             limit_memory(request["memory"])
             return {"looks": [look(Path(name)) for name in request["files"]]}
         task = Task.from_json(request["task"])
         limit_memory(None)
-        paint = _colorizer(task.settings, colorizers)
+        paint, meaning = _colorizer(task.settings, colorizers)
+        if request.get("expect", meaning) != meaning:
+            reason = "This worker has another version, network or palette than the one that was asked first."
+            return {"outcome": Outcome(State.FAILED, BatchCode.OTHER_VERSION, reason).to_json()}
         limit_memory(None if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
         return {"outcome": run_task(task, paint).to_json()}
     except BaseException as error:
         return {"outcome": refusal(error).to_json()}
 
 
-def _hello(record: dict[str, Any]) -> dict[str, Any]:
+def hello(record: dict[str, Any]) -> dict[str, Any]:
     """Check the settings by loading what they name; what they hash to."""
     from medcolor.batch.settings import BatchSettings
     from medcolor.errors import MedcolorError
@@ -93,14 +96,23 @@ def _hello(record: dict[str, Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "message": str(error)}
 
 
-def _colorizer(record: dict[str, Any], colorizers: dict[str, Any]) -> Any:
+def _colorizer(record: dict[str, Any], colorizers: dict[str, Any]) -> tuple[Any, str]:
+    """Return the colorizer of a task's settings, and a digest of all that they come to here."""
     from medcolor.batch.settings import BatchSettings, digest_of
 
     name = digest_of(record | {"modality": None})
     if name not in colorizers:
         colorizers.clear()
-        colorizers[name] = BatchSettings(**record).load()
+        settings = BatchSettings(**record)
+        colorizers[name] = settings.load(), meaning(settings.fingerprint(), _versions())
     return colorizers[name]
+
+
+def meaning(fingerprint: dict[str, Any], versions: dict[str, str]) -> str:
+    """Return a digest of what one batch's settings come to on one computer: equal where bytes must be."""
+    from medcolor.batch.settings import digest_of
+
+    return digest_of([fingerprint | {"modality": None}, versions])
 
 
 def _versions() -> dict[str, str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from medcolor.cli.messages import DONE, REFUSED, fail, result
+
+if TYPE_CHECKING:
+    from medcolor.batch.engine import Engine
+    from medcolor.batch.settings import Caps
 
 BatchFormat = Literal[
     "auto", "dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail"
@@ -28,7 +32,12 @@ def batch(
     burn_in: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     trust: bool = False,
+    deidentify: bool = False,
+    pixel_text: Literal["refuse", "flag"] = "refuse",
+    salt_file: Path | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
+    jobqueue: Literal["slurm", "pbs", "sge", "lsf"] | None = None,
     memory: float = 4.0,
     timeout: float = 1800.0,
     dry_run: bool = False,
@@ -36,14 +45,21 @@ def batch(
     retry: bool = False,
     rehash: bool = False,
     source_uids: bool = False,
+    metrics: Path | None = None,
     find: str | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    query: Annotated[list[str] | None, Parameter(name="--query")] = None,
+    most_series: int = 10_000,
+    to_pacs: str | None = None,
+    retries: str = "5x1m,10x10m",
     quiet: bool = False,
 ) -> int:
     """Colour every series found in folders, archives, files and CSV lists; a run that was killed goes on where it was.
 
     Exit code 0: all coloured; 3: some were not, OUT/summary.html says which and why; 2: refused; 1: the system failed.
-    No patient data in names, messages, manifests and the summary. Outputs are not de-identified: DICOM objects carry
-    their patient, and names and UIDs of outputs can be linked to a source by whoever has that source.
+    No patient data in names, messages, manifests and the summary. Without --deidentify nothing is claimed of outputs
+    themselves: DICOM objects carry their patient, and names and UIDs of outputs, which need no secret, can be linked
+    to a source by whoever has that source.
 
     Parameters
     ----------
@@ -74,8 +90,23 @@ def batch(
         Where trained bundles compute; auto takes a GPU where there is one.
     trust
         A bundle is code: the one in this folder may run on this computer.
+    deidentify
+        Leave the patient behind before anything is derived: PS3.15 Basic Profile, and beyond it everything that a
+        derived object does not need. UIDs, names and pseudonyms are keyed with a salt. Pixels are not cleaned.
+    pixel_text
+        With --deidentify, pictures that may hold text (Burned In Annotation YES; screens and films that do not say):
+        refuse them, or flag: colour them, and say in the objects that identity was not removed.
+    salt_file
+        With --deidentify: a file with a secret of at least 16 bytes, the same UIDs for the same source wherever it is
+        used. When left out: OUT/.medcolor/deidentify.salt, made by the first run.
     workers
-        Child processes; as many as processors when left out. Each decodes and colours one series at a time.
+        Child processes; as many as processors when left out. Each decodes and colours one series at a time. With
+        --jobqueue: jobs.
+    scheduler
+        Colour on the Dask cluster whose scheduler has this address (tcp://HOST:PORT, tls://HOST:PORT) instead of here.
+        Inputs and OUT have the same paths on its workers.
+    jobqueue
+        Have this job queue start Dask workers (dask-jobqueue; its configuration says what a job is).
     memory
         GiB that one child may have in memory before it is ended.
     timeout
@@ -90,39 +121,77 @@ def batch(
         Read every file again to see whether it changed; without it, size and time decide.
     source_uids
         Write the UIDs of the sources into the manifests.
+    metrics
+        Keep this file up to date for Prometheus (node-exporter's textfile collector: NAME.prom in its folder).
     find
         Say which files a name in the summary or in a message stands for, and do nothing else.
+    from_
+        A PACS to retrieve from: dicomweb+https://HOST/PATH or dimse://AE@HOST:PORT (docs/pacs.md).
+    query
+        With --from: StudyDate=20260101-20260131, Modality=CT, ...; one --query each, or @FILE.
+    most_series
+        With --from: refuse where more series match.
+    to_pacs
+        A PACS to send the objects to. What it does not take yet waits in the outbox: medcolor outbox OUT.
+    retries
+        With --to-pacs: when to try again. 5x1m,10x10m: five times after a minute, ten times after ten; then parked.
     quiet
         Print nothing but what needs somebody.
     """
     from medcolor.batch.finding import find_files
     from medcolor.batch.run import run_batch
     from medcolor.batch.settings import BatchSettings, Caps, default_workers
+    from medcolor.cli.pacs import Ends
     from medcolor.errors import SettingError
 
-    if not inputs:
+    ends = Ends.of(from_, query, most_series, to_pacs, retries, quiet=quiet)
+    if not inputs and from_ is None:
         return fail("No input given. Usage: medcolor batch INPUT... -o OUT", REFUSED)
     if find is not None:
-        paths = find_files(inputs, output, find)
+        paths = find_files(inputs, output, find, salt_file=salt_file)
         for path in paths:
             result(path)
         return DONE if paths else fail(f'No file of these inputs is called "{find}" in {output}.', REFUSED)
     if (workers is not None and workers < 1) or memory <= 0 or timeout <= 0:
         raise SettingError("--workers, --memory and --timeout must be above 0.")
+    if scheduler is not None and (jobqueue is not None or workers is not None):
+        raise SettingError("--scheduler uses the workers of a cluster that runs: leave --workers and --jobqueue out.")
+    if salt_file is not None and not deidentify:
+        raise SettingError("--salt-file is for --deidentify.")
+    caps = Caps(int(memory * 2**30), timeout)
     settings = BatchSettings(
-        colorizer, to, palette, strength, cvd, fade, window, modality, burn_in=burn_in, device=device, trust=trust
+        colorizer,
+        to,
+        palette,
+        strength,
+        cvd,
+        fade,
+        window,
+        modality,
+        burn_in=burn_in,
+        device=device,
+        trust=trust,
+        deidentify=deidentify,
+        pixel_text=pixel_text,
     )
+    fetched = ends.fetch(settings, output, dry_run=dry_run)
+    if not (inputs or fetched.folders or fetched.missing):
+        return DONE
     report = run_batch(
-        inputs,
+        [*inputs, *fetched.folders],
         output,
         settings,
         workers=workers or default_workers(),
-        caps=Caps(int(memory * 2**30), timeout),
+        caps=caps,
+        engine=_engine(scheduler, jobqueue, workers or 1, caps, device),
         dry_run=dry_run,
         wait=wait,
         retry=retry,
         rehash=rehash,
         source_uids=source_uids,
+        salt_file=salt_file,
+        metrics=metrics,
+        missing=fetched.missing,
         quiet=quiet,
     )
     if dry_run:
@@ -130,4 +199,16 @@ def batch(
             result(f"{task.folder}  {task.form}  {len(task.files)} files")
     elif report.summary is not None and not quiet:
         result(str(report.summary))
-    return report.exit_code
+    return report.exit_code if dry_run else ends.send(output, report)
+
+
+def _engine(scheduler: str | None, jobqueue: str | None, jobs: int, caps: Caps, device: str) -> Engine | None:
+    """Return where series are coloured, None for children of this process."""
+    if scheduler is None and jobqueue is None:
+        return None
+    from medcolor.batch.dask_engine import connect, start_jobs
+
+    if scheduler is not None:
+        return connect(scheduler, caps, device=device)
+    assert jobqueue is not None
+    return start_jobs(jobqueue, jobs, caps, device=device)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 
@@ -15,6 +16,7 @@ from medcolor import phantom
 from medcolor.batch.engine import Source
 from medcolor.batch.job import run_task
 from medcolor.batch.task import Outcome, Task
+from medcolor.batch.worker import hello
 
 NAME, PATIENT_ID, DATE, ACCESSION = "CANARY^PHI", "CANARYID77", "19010203", "ACC4242X"
 UID_ROOT = "1.2.826.0.1.3680043.10.77777"
@@ -88,6 +90,9 @@ def objects(out: Path) -> dict[str, str]:
 
 class LocalEngine:
     """An engine in this process: what another scheduler must do, in ten lines."""
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        return hello(request["settings"])
 
     def before(self, task: Task) -> None:
         """Do something just before a task is done."""

@@ -21,6 +21,7 @@ from PIL import Image
 
 from medcolor import phantom, tissue
 from medcolor.batch.job import run_task
+from medcolor.batch.publishing import publish
 from medcolor.batch.settings import BatchSettings
 from medcolor.batch.task import State, Task
 from medcolor.cli import run
@@ -537,6 +538,7 @@ def test_a_batch_writes_them(to: str, colorizer: str, name: str, ct_series: Path
     outcome = run_task(task)
     assert outcome.state is State.DONE, outcome.reason
     assert [Path(path).name for path in outcome.outputs] == [name]
+    publish(tmp_path, task.key, outcome.stage, tmp_path / task.folder)
     assert all((tmp_path / path).is_file() for path in outcome.outputs)
 
 

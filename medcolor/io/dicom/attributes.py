@@ -226,8 +226,12 @@ def burned_in(colored: ColorScan) -> str | None:
     if "YES" in said:
         return "YES"
     silent = not said or "" in said
-    screen = (family(colored.modality) or "OT") in _MAY_HOLD_TEXT or colored.source.format in {"png", "tiff", "jpeg"}
-    return None if silent and screen else "NO"
+    return None if silent and may_hold_text(colored.modality, colored.source.format) else "NO"
+
+
+def may_hold_text(modality: str, source_format: str) -> bool:
+    """Whether images of this kind often have text in the picture."""
+    return (family(modality) or "OT") in _MAY_HOLD_TEXT or source_format in {"png", "tiff", "jpeg"}
 
 
 def _projection(out: Dataset, header: Any, colored: ColorScan) -> None:

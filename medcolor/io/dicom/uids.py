@@ -31,8 +31,12 @@ def derived_uid(source: str, kind: str, settings: str = "") -> str:
     str
         At most 44 characters.
     """
-    digest = hashlib.sha256("|".join((source, kind, settings)).encode()).digest()
-    number = int.from_bytes(digest[:16])
+    return uid_of(hashlib.sha256("|".join((source, kind, settings)).encode()).hexdigest())
+
+
+def uid_of(digest: str) -> str:
+    """Return the UID that the first 32 digits of a hex digest make."""
+    number = int(digest[:32], 16)
     number = number & ~(0xF << 76) | 0x8 << 76  # version 8: custom
     number = number & ~(0x3 << 62) | 0x2 << 62  # variant 10
     return f"2.25.{number}"
