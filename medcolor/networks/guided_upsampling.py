@@ -6,6 +6,8 @@ is (Kopf, Cohen, Lischinski and Uyttendaele 2007). Nothing is learned, so it goe
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +16,7 @@ SOFTNESS = 0.1
 """Standard deviation of the likeness in the normalized gray's unit: 40 HU where most of CT's tissue lies."""
 
 _SPREAD = 0.5  # standard deviation of the nearness, in cells
+_UNLIKE = 8.0  # from four standard deviations on, cells differ by nearness alone: a pixel like none still has a colour
 
 
 def guided_enlarged(planes: Tensor, gray: Tensor, *, softness: float = SOFTNESS) -> Tensor:
@@ -34,21 +37,21 @@ def guided_enlarged(planes: Tensor, gray: Tensor, *, softness: float = SOFTNESS)
     """
     count, channels, height, width = planes.shape
     factor = gray.shape[-1] // width
-    cells = functional.avg_pool2d(gray, factor)
-    around = functional.pad(torch.cat([planes, cells], dim=1), (1, 1, 1, 1), mode="replicate")
-    pixels = gray.view(count, 1, height, factor, width, factor)
+    guide = gray / (softness * math.sqrt(2))
+    cells = functional.avg_pool2d(guide, factor)
+    around = functional.pad(torch.cat([planes, torch.ones_like(cells), cells], dim=1), (1, 1, 1, 1), mode="replicate")
+    pixels = guide.view(count, 1, height, factor, width, factor)
     offsets = (torch.arange(factor, device=gray.device, dtype=gray.dtype) + 0.5) / factor - 0.5
-    total = planes.new_zeros((count, channels, height, factor, width, factor))
-    mass = planes.new_full((count, 1, height, factor, width, factor), 1e-12)
+    sums = planes.new_zeros((count, channels + 1, height, factor, width, factor))
     for down in range(3):
         for right in range(3):
             cell = around[:, :, down : down + height, None, right : right + width, None]
             far = (offsets[:, None, None] - (down - 1)).square() + (offsets - (right - 1)).square()
-            unlike = ((pixels - cell[:, -1:]) / softness).square()
-            share = torch.exp(-0.5 * unlike - far / (2 * _SPREAD**2))
-            total = total + share * cell[:, :-1]
-            mass = mass + share
-    return (total / mass).view(count, channels, height * factor, width * factor)
+            unlike = (pixels - cell[:, -1:]).square().clamp_(max=_UNLIKE)
+            share = unlike.add_(far / (2 * _SPREAD**2)).neg_().exp_()
+            sums = sums.addcmul_(share, cell[:, :-1])  # colours, and what they are divided by
+    out = sums[:, :-1] / sums[:, -1:]
+    return out.view(count, channels, height * factor, width * factor)
 
 
 __all__ = ["SOFTNESS", "guided_enlarged"]

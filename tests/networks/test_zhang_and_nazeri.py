@@ -194,6 +194,13 @@ def test_2016_guided_colors_stop_at_an_edge_of_the_gray() -> None:
     torch.testing.assert_close(flat, torch.full_like(flat, 7.0))
 
 
+def test_2016_a_pixel_like_none_of_its_cells_keeps_their_color() -> None:
+    gray = torch.full((1, 1, 32, 32), -1.0)
+    gray[..., 13, 17] = 1.0  # a calcification, twenty times the softness away
+    lone = guided_enlarged(torch.full((1, 2, 8, 8), 7.0), gray)[..., 13, 17]
+    torch.testing.assert_close(lone, torch.full_like(lone, 7.0))
+
+
 def test_2016_learns_a_distribution_and_reads_it() -> None:
     torch.manual_seed(0)
     network = Zhang2016(width=12).train()
