@@ -61,7 +61,8 @@ class ChromaColorizer:
     batch : int
         Slices at a time on a GPU.
     hints : tuple of Hint
-        Colours at voxels, for methods that take them.
+        Colours at voxels, for methods that take them: zhang2017 in the slice of each, welsh as the only samples that
+        all slices are coloured by.
     reference : str, Path, Scan, ColorScan or Reference, optional
         Coloured scan or picture whose colours to take, for methods that can.
     check : bool
@@ -177,6 +178,10 @@ class ChromaColorizer:
                 histogram = histogram_of(self.reference, network)
             else:
                 network = matched(network, self.reference, scan, fitted)
+        if self.hints and "hints" not in self.needs:
+            from medcolor.colorizers.reference_matching import swatched
+
+            network = swatched(network, self.hints, scan, fitted, self.taught)
         if "posteriors" in self.needs:
             from medcolor import tissue
 
@@ -277,8 +282,8 @@ class ChromaColorizer:
 
     def _refuse_untaken(self) -> None:
         method = self.bundle.card.method
-        if self.hints and "hints" not in self.needs:
-            raise SettingError(f"{method} takes no hints; zhang2017 does.")
+        if self.hints and "hints" not in self.needs and not hasattr(self.network, "swatched"):
+            raise SettingError(f"{method} takes no hints; zhang2017 does, and welsh takes them as its swatches.")
         if self.reference is not None and "histogram" not in self.needs and not hasattr(self.network, "matched"):
             raise SettingError(f"{method} takes no reference: its colours are learned. histogan and welsh take one.")
         self.require_doubt(self.fade)

@@ -1,14 +1,18 @@
-"""A reference in the form that a method takes: its log-chroma histogram, or its pixels matched to the scan's gray."""
+"""What somebody shows in the form that a method takes: a histogram, or samples of a reference or of the scan itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medcolor.cielab import rgb_to_lab
+from medcolor.colorizers.point_hints import LARGEST_AB, Hint, hint_planes
+from medcolor.colorizers.prediction import network_input
 from medcolor.colorizers.reference import Reference
 from medcolor.networks.normalization import spread_sample
+from medcolor.palettes import Palette
 from medcolor.scan import Scan
 
 if TYPE_CHECKING:
@@ -47,4 +51,22 @@ def matched(network: Any, reference: Reference, scan: Scan, fitted: Normalizatio
     return network.matched(pictures.permute(0, 3, 1, 2).to(device), mean=mean, spread=spread)
 
 
-__all__ = ["histogram_of", "matched"]
+def swatched(network: Any, hints: Sequence[Hint], scan: Scan, fitted: Normalization, taught: Palette) -> Any:
+    """Return the network with the places that hints name as its samples, from all slices that have some."""
+    import torch
+
+    grays, places, colors = [], [], []
+    for k in sorted({hint.k for hint in hints}):
+        block = slice(k, k + 1)
+        gray, _ = network_input(scan, fitted, block)
+        planes = hint_planes(hints, block, (gray.shape[1], gray.shape[2]), taught)
+        assert planes is not None
+        grays.append(gray[:, None])
+        places.append(planes[:, 2] > 0)
+        colors.append(planes[:, :2] * np.float32(LARGEST_AB))
+    device = next(network.buffers()).device
+    told = (torch.from_numpy(np.concatenate(part)).to(device) for part in (grays, places, colors))
+    return network.swatched(*told)
+
+
+__all__ = ["histogram_of", "matched", "swatched"]
