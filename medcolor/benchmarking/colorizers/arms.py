@@ -23,8 +23,6 @@ from medcolor.windowing import default_display, grayscale
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer
-    from medcolor.colorizers.chroma import ChromaColorizer
-    from medcolor.colorizers.network import NetworkColorizer
 
 Floats = NDArray[np.floating]
 Recolored = Callable[[str], Floats]
@@ -145,7 +143,9 @@ def _moved_ab(family: str, kind: str) -> NDArray[np.float32]:
     return with_cvd(load_palette(family, STYLE), kind).ab
 
 
-def _of_posteriors(block: slice, posteriors: Floats, doubt: Floats, palette: Palette) -> Colors:
+def of_posteriors(block: slice, posteriors: Floats, doubt: Floats, palette: Palette) -> Colors:
+    """Return a palette's colours of posteriors (K, n, nj, ni)."""
+
     def recolored(kind: str) -> Floats:
         return expected_ab(posteriors, _moved_ab(palette.modality, kind))
 
@@ -174,7 +174,7 @@ class PhysicsArm:
         model, palette = tissue.fit(scan), load_palette(self.family, STYLE)
         for k in slices:
             posteriors = model.posteriors(slice(k, k + 1))
-            yield _of_posteriors(slice(k, k + 1), posteriors, 1 - posteriors.max(axis=0), palette)
+            yield of_posteriors(slice(k, k + 1), posteriors, 1 - posteriors.max(axis=0), palette)
 
     def colorizer(self) -> Colorizer:  # noqa: D102
         from medcolor.colorizers.tissue import TissueColorizer
@@ -182,117 +182,4 @@ class PhysicsArm:
         return TissueColorizer(STYLE)
 
 
-@dataclass(frozen=True, eq=False)
-class TissueArm:
-    """The trained tissue network with the palette; doubt is the colour error it expects."""
-
-    network: NetworkColorizer
-    method: str = field(default="tissue", init=False)
-    law: Law = field(default=Law.LIGHTNESS, init=False)
-
-    @property
-    def title(self) -> str:  # noqa: D102
-        return self.network.bundle.card.name
-
-    @property
-    def family(self) -> str:  # noqa: D102
-        return self.network.bundle.card.family
-
-    @property
-    def identity(self) -> str:  # noqa: D102
-        from medcolor.colorizers import prediction
-
-        card = self.network.bundle.card
-        palette = load_palette(card.family, STYLE)
-        return card.weights_sha256 + palette.sha256 + code_hash(prediction, type(self.network.bundle.network))
-
-    def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
-        from medcolor.colorizers.prediction import error_of
-
-        found, palette = self.network.predict(scan), load_palette(self.network.bundle.card.family, STYLE)
-        ni, nj, _ = scan.shape
-        for k in slices:
-            posteriors = np.empty((len(found.classes), 1, nj, ni), np.float32)
-            doubt = np.empty((1, nj, ni), np.float32)
-            for tile, likely, log_scale in found.tensors(slice(k, k + 1)):
-                posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
-                doubt[tile.kept] = error_of(likely, log_scale, palette.ab).cpu().numpy()
-            yield _of_posteriors(slice(k, k + 1), posteriors, doubt, palette)
-
-    def colorizer(self) -> Colorizer:  # noqa: D102
-        return self.network
-
-
-@dataclass(frozen=True, eq=False)
-class ChromaArm:
-    """A trained system of the review, with its own doubt and lightness where it has them."""
-
-    system: ChromaColorizer
-    law: Law = field(default=Law.LIGHTNESS, init=False)
-
-    @property
-    def method(self) -> str:  # noqa: D102
-        return self.system.bundle.card.method
-
-    @property
-    def title(self) -> str:  # noqa: D102
-        return self.system.bundle.card.name
-
-    @property
-    def family(self) -> str:  # noqa: D102
-        return self.system.bundle.card.family
-
-    @property
-    def identity(self) -> str:  # noqa: D102
-        from medcolor import recoloring
-        from medcolor.bundle_files import CONFIG
-        from medcolor.colorizers import chroma_prediction, prediction
-
-        card = self.system.bundle.card
-        code = code_hash(
-            chroma_prediction, prediction, recoloring, type(self.system.bundle.network), card.folder / CONFIG
-        )
-        return card.weights_sha256 + self.system.taught.sha256 + code
-
-    def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
-        found = self.system.predict(scan)
-        ni, nj, _ = scan.shape
-        for k in slices:
-            ab, rest = np.zeros((1, nj, ni, 2), np.float32), dict[str, NDArray[np.float32]]()
-            for tile, part in found.parts(slice(k, k + 1)):
-                ab[tile.kept] = part.ab.cpu().numpy()
-                for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
-                    if plane is not None:
-                        rest.setdefault(name, np.zeros((1, nj, ni), np.float32))[tile.kept] = plane.cpu().numpy()
-            yield Colors(slice(k, k + 1), ab, rest.get("doubt"), rest.get("lightness"), None, self._recolored(ab))
-
-    def _recolored(self, ab: NDArray[np.float32]) -> Recolored:
-        def recolored(kind: str) -> Floats:
-            to = self.system.recoloring_for(kind)
-            return ab if to is None else to(ab)
-
-        return recolored
-
-    def colorizer(self) -> Colorizer:  # noqa: D102
-        return self.system
-
-
-def bundle_arm(folder: Path) -> TissueArm | ChromaArm:
-    """Return the arm of a bundle's folder, by what its card says of it.
-
-    Raises
-    ------
-    BundleError
-    """
-    from medcolor.bundle_files import TISSUE
-    from medcolor.bundles import load_bundle
-    from medcolor.colorizers.chroma import ChromaColorizer
-    from medcolor.colorizers.network import NetworkColorizer
-
-    bundle = load_bundle(folder, trust=True)
-    if bundle.card.method == TISSUE:
-        return TissueArm(NetworkColorizer(bundle, palette=STYLE, device="cpu", check=False))
-    return ChromaArm(ChromaColorizer(bundle, device="cpu", check=False))
-
-
-__all__ = ["Arm", "ChromaArm", "Colors", "GrayArm", "LutArm", "PhysicsArm", "TissueArm", "bundle_arm", "code_hash"]
+__all__ = ["Arm", "Colors", "GrayArm", "LutArm", "PhysicsArm", "Recolored", "code_hash", "of_posteriors"]

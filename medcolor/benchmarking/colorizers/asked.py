@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.benchmarking.colorizers import figures
-from medcolor.benchmarking.colorizers.arms import Arm, GrayArm, LutArm, PhysicsArm, bundle_arm
+from medcolor.benchmarking.colorizers.arms import Arm, GrayArm, LutArm, PhysicsArm
+from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm, TissueArm, bundle_arm
 from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.claims import VARIANTS
 from medcolor.benchmarking.colorizers.table import CONTROLS, SYSTEMS
 from medcolor.benchmarking.colorizers.tables_of_color import best_table
 from medcolor.benchmarking.colorizers.views import SLICES, View, data_identity, find_views
-from medcolor.errors import SettingError, TrainingError
+from medcolor.bundle_files import TISSUE
+from medcolor.errors import BundleError, SettingError, TrainingError
 from medcolor.scan import MODALITIES
 
 METHODS = (*CONTROLS, *SYSTEMS)
@@ -86,6 +88,8 @@ class Modality:
         Why the others cannot.
     identity : str
         A hash of what figures depend on beside the arm.
+    problem : str
+        Why there are no views; it may name folders, so no table says it.
     """
 
     family: str
@@ -94,6 +98,7 @@ class Modality:
     arms: Mapping[str, Arm]
     missing: Mapping[str, str]
     identity: str = ""
+    problem: str = ""
 
 
 def find_modality(request: Request, family: str, cells: Cells) -> Modality:
@@ -109,7 +114,7 @@ def find_modality(request: Request, family: str, cells: Cells) -> Modality:
     try:
         test = find_views(request.data, family, patients=request.patients, slices=request.slices, cache=request.targets)
     except TrainingError as error:
-        return Modality(family, (), None, {}, dict.fromkeys(request.methods, str(error)))
+        return Modality(family, (), None, {}, dict.fromkeys(request.methods, "nobody to test on"), problem=str(error))
     try:
         val = find_views(request.data, family, split="val", slices=request.slices, cache=request.targets)
     except TrainingError:
@@ -147,18 +152,28 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
         elif method == "lut":
             missing[method] = "no validation patients to choose a table by"
         elif name in there:
-            arms[method] = bundle_arm(config_dir() / name)
+            arms[method] = _named(bundle_arm(config_dir() / name), method, config_dir() / name)
         else:
             missing[method] = f"no bundle {name}"
     for folder in request.also:
         arm = bundle_arm(folder)
-        if arm.family != family:
+        if arm.card.family != family:
             continue
         if arm.method in arms:
-            raise SettingError(f"{folder} is a second bundle of {arm.method} for {family}. Leave that method out.")
+            raise SettingError(
+                f"{folder} is a second {arm.method} of {family}. Leave that one out, or rename the folder."
+            )
         missing.pop(arm.method, None)
         arms[arm.method] = arm
     return arms, missing
+
+
+def _named(arm: TissueArm | ChromaArm, method: str, folder: Path) -> TissueArm | ChromaArm:
+    """Refuse a bundle that goes by the name of a system that it is not."""
+    says = arm.card.method
+    if method in (*SYSTEMS, TISSUE) and says != method:
+        raise BundleError(f"{folder} says that its method is {says}: it cannot be the row {method}.")
+    return arm
 
 
 __all__ = ["METHODS", "Modality", "Request", "find_modality"]

@@ -36,7 +36,6 @@ class Cells:
     def keep(self, name: str, record: Mapping[str, Any], *depends: str) -> None:
         """Keep a measurement."""
         path = self._path(name, depends)
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files([path], force=True) as files, files.open(path) as stream:
             stream.write((json.dumps(record, allow_nan=False) + "\n").encode())
 

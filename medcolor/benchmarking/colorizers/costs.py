@@ -76,7 +76,12 @@ class Costs:
 
 
 def measure_costs(
-    arms: Sequence[Arm], family: str, *, memory: bool = True, progress: Callable[[], None] | None = None
+    arms: Sequence[Arm],
+    family: str,
+    *,
+    memory: bool = True,
+    rounds: int = ROUNDS,
+    progress: Callable[[], None] | None = None,
 ) -> list[Costs]:
     """Measure arms of one modality side by side, with ECCV16 in every round.
 
@@ -86,6 +91,7 @@ def measure_costs(
     family : str
     memory : bool
         Start a process for each arm to find its peak memory.
+    rounds : int
     progress : callable, optional
         Called once an arm.
     """
@@ -104,7 +110,7 @@ def measure_costs(
     unit_times = []
     with torch.inference_mode():
         unit(lightness)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             unit_times.append(_seconds(lambda: unit(lightness)))
             for place, colorizer in enumerate(colorizers):
                 times[place].append(_seconds(lambda use=colorizer: use(scan)))  # type: ignore[misc]
@@ -170,7 +176,7 @@ def peak_memory(arm: Arm, family: str) -> float | None:
 
 def print_peak(spec: str, family: str) -> None:
     """Colour one slice in this process and say its peak memory in MiB, on stdout."""
-    from medcolor.benchmarking.colorizers.arms import bundle_arm
+    from medcolor.benchmarking.colorizers.bundle_arms import bundle_arm
     from medcolor.colorizers import load_colorizer
 
     kind = spec.partition(":")[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medcolor.benchmarking.colorizers import figures
-from medcolor.benchmarking.colorizers.arms import ChromaArm
+from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm
 from medcolor.benchmarking.colorizers.rows import paint
 from medcolor.benchmarking.colorizers.views import View, one_slice, spread
 from medcolor.colorizers.point_hints import Hint

@@ -50,8 +50,6 @@ def write_results(
     contents = {folder / CSV: to_csv(table), folder / MARKDOWN: to_markdown(table), folder / PAGE: render(table, shown)}
     if tables is not None:
         contents |= {tables / CSV: contents[folder / CSV], tables / MARKDOWN: contents[folder / MARKDOWN]}
-    for place in {path.parent for path in contents}:
-        place.mkdir(parents=True, exist_ok=True)
     with atomic_files(contents, force=force) as files:
         for path, text in contents.items():
             with files.open(path) as stream:

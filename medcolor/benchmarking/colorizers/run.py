@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from medcolor.benchmarking.colorizers import costs as costs_module
 from medcolor.benchmarking.colorizers import figures, hints, rows, views
-from medcolor.benchmarking.colorizers.arms import Arm, ChromaArm, code_hash
+from medcolor.benchmarking.colorizers.arms import Arm, code_hash
 from medcolor.benchmarking.colorizers.asked import Modality, Request, find_modality
+from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm
 from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.costs import ROUNDS, SIDE, UNIT_SIDE, Costs, measure_costs
 from medcolor.benchmarking.colorizers.hints import HintCurve, chosen, measure_hints, takes_hints
 from medcolor.benchmarking.colorizers.rows import Row, measure, paint
-from medcolor.benchmarking.colorizers.table import MEASURED, NOBODY, NOT_TRAINED, Entry, Table
+from medcolor.benchmarking.colorizers.table import MEASURED, NOBODY, NOT_CHOSEN, NOT_TRAINED, Entry, Table
 from medcolor.errors import TrainingError
 
 Progress = Callable[[int, int], None]
@@ -59,7 +60,7 @@ def benchmark(request: Request, *, progress: Progress | None = None) -> tuple[Ta
     cells = Cells(request.cells)
     modalities = [find_modality(request, family, cells) for family in request.families]
     if not any(modality.views for modality in modalities):
-        raise TrainingError(f"No test patients. {next(iter(modalities[0].missing.values()), '')}")
+        raise TrainingError(f"No test patients. {modalities[0].problem}")
     count = _Count(sum(_steps(modality, request) for modality in modalities), progress)
     entries: list[Entry] = []
     shown: list[Shown] = []
@@ -91,7 +92,6 @@ def _steps(modality: Modality, request: Request) -> int:
 
 def _entries(modality: Modality, request: Request, cells: Cells, count: _Count) -> Iterator[Entry]:
     family, source = modality.family, ", ".join(sorted({view.source for view in modality.views}))
-    status = NOT_TRAINED if modality.views else NOBODY
     found: dict[str, Entry] = {}
     for method, arm in modality.arms.items():
         row = _row(arm, modality, cells, count)
@@ -101,6 +101,7 @@ def _entries(modality: Modality, request: Request, cells: Cells, count: _Count) 
         for method, spent in _costs(modality, cells, count).items():
             found[method] = replace(found[method], costs=spent)
     for method in dict.fromkeys((*request.methods, *found)):
+        status = NOBODY if not modality.views else NOT_CHOSEN if method == "lut" else NOT_TRAINED
         yield found.get(method) or Entry(method, family, status, modality.missing[method], source)
 
 

@@ -15,7 +15,7 @@ from medcolor.benchmarking.colorizers.hints import HintCurve
 from medcolor.benchmarking.colorizers.rows import Row
 from medcolor.training.statistics import Interval, bootstrap, difference_of_means
 
-MEASURED, NOT_TRAINED, NOBODY = "measured", "not trained", "no test patients"
+MEASURED, NOT_TRAINED, NOT_CHOSEN, NOBODY = "measured", "not trained", "not measured", "no test patients"
 SYSTEMS = ("welsh", "deep", "zhang2016", "zhang2017", "nazeri", "histogan", "nogan", "ddcolor")
 CONTROLS = ("gray", "lut", "physics", "tissue")
 MAIN = "ciede2000"
@@ -29,7 +29,8 @@ class Entry:
     ----------
     method, family : str
     status : str
-        "measured", "not trained" (no bundle of that name: nothing stands in for it), "no test patients".
+        "measured", "not trained" (no bundle of that name: nothing stands in for it), "not measured" (no validation
+        patients to choose a table by), "no test patients".
     title : str
         What exactly it was, or which bundle is missing.
     data : str
@@ -143,6 +144,7 @@ __all__ = [
     "MAIN",
     "MEASURED",
     "NOBODY",
+    "NOT_CHOSEN",
     "NOT_TRAINED",
     "SYSTEMS",
     "Entry",

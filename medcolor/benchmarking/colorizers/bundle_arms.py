@@ -1,0 +1,147 @@
+"""Trained methods as they are measured: a bundle's folder in, an arm out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcolor.benchmarking.colorizers.arms import Colors, Floats, Recolored, code_hash, of_posteriors
+from medcolor.benchmarking.colorizers.views import STYLE
+from medcolor.bundle_files import CONFIG, TISSUE, BundleCard
+from medcolor.color_scan import Law
+from medcolor.palettes import load_palette
+from medcolor.scan import Scan
+
+if TYPE_CHECKING:
+    from medcolor.colorizers import Colorizer
+    from medcolor.colorizers.chroma import ChromaColorizer
+    from medcolor.colorizers.network import NetworkColorizer
+
+
+@dataclass(frozen=True, eq=False)
+class TissueArm:
+    """The trained tissue network with the palette; doubt is the colour error it expects."""
+
+    network: NetworkColorizer
+    law: Law = field(default=Law.LIGHTNESS, init=False)
+
+    @property
+    def method(self) -> str:  # noqa: D102
+        return bundle_label(self.card)
+
+    @property
+    def title(self) -> str:  # noqa: D102
+        return self.card.name
+
+    @property
+    def card(self) -> BundleCard:
+        """What the bundle says of itself."""
+        return self.network.bundle.card
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        from medcolor.colorizers import prediction
+
+        card = self.card
+        palette = load_palette(card.family, STYLE)
+        return card.weights_sha256 + palette.sha256 + code_hash(prediction, type(self.network.bundle.network))
+
+    def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
+        from medcolor.colorizers.prediction import error_of
+
+        found, palette = self.network.predict(scan), load_palette(self.card.family, STYLE)
+        ni, nj, _ = scan.shape
+        for k in slices:
+            posteriors = np.empty((len(found.classes), 1, nj, ni), np.float32)
+            doubt = np.empty((1, nj, ni), np.float32)
+            for tile, likely, log_scale in found.tensors(slice(k, k + 1)):
+                posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
+                doubt[tile.kept] = error_of(likely, log_scale, palette.ab).cpu().numpy()
+            yield of_posteriors(slice(k, k + 1), posteriors, doubt, palette)
+
+    def colorizer(self) -> Colorizer:  # noqa: D102
+        return self.network
+
+
+@dataclass(frozen=True, eq=False)
+class ChromaArm:
+    """A trained system of the review, with its own doubt and lightness where it has them."""
+
+    system: ChromaColorizer
+    law: Law = field(default=Law.LIGHTNESS, init=False)
+
+    @property
+    def method(self) -> str:  # noqa: D102
+        return bundle_label(self.card)
+
+    @property
+    def title(self) -> str:  # noqa: D102
+        return self.card.name
+
+    @property
+    def card(self) -> BundleCard:
+        """What the bundle says of itself."""
+        return self.system.bundle.card
+
+    @property
+    def identity(self) -> str:  # noqa: D102
+        from medcolor import recoloring
+        from medcolor.colorizers import chroma_prediction, prediction
+
+        card = self.card
+        code = code_hash(
+            chroma_prediction, prediction, recoloring, type(self.system.bundle.network), card.folder / CONFIG
+        )
+        return card.weights_sha256 + self.system.taught.sha256 + code
+
+    def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
+        found = self.system.predict(scan)
+        ni, nj, _ = scan.shape
+        for k in slices:
+            ab, rest = np.zeros((1, nj, ni, 2), np.float32), dict[str, NDArray[np.float32]]()
+            for tile, part in found.parts(slice(k, k + 1)):
+                ab[tile.kept] = part.ab.cpu().numpy()
+                for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
+                    if plane is not None:
+                        rest.setdefault(name, np.zeros((1, nj, ni), np.float32))[tile.kept] = plane.cpu().numpy()
+            yield Colors(slice(k, k + 1), ab, rest.get("doubt"), rest.get("lightness"), None, self._recolored(ab))
+
+    def _recolored(self, ab: NDArray[np.float32]) -> Recolored:
+        def recolored(kind: str) -> Floats:
+            to = self.system.recoloring_for(kind)
+            return ab if to is None else to(ab)
+
+        return recolored
+
+    def colorizer(self) -> Colorizer:  # noqa: D102
+        return self.system
+
+
+def bundle_label(card: BundleCard) -> str:
+    """Return what a bundle is called in the table: "nazeri_unet" of ct_nazeri_unet."""
+    return card.name.removeprefix(f"{card.family.lower()}_")
+
+
+def bundle_arm(folder: Path) -> TissueArm | ChromaArm:
+    """Return the arm of a bundle's folder, by what its card says of it.
+
+    Raises
+    ------
+    BundleError
+    """
+    from medcolor.bundles import load_bundle
+    from medcolor.colorizers.chroma import ChromaColorizer
+    from medcolor.colorizers.network import NetworkColorizer
+
+    bundle = load_bundle(folder, trust=True)
+    if bundle.card.method == TISSUE:
+        return TissueArm(NetworkColorizer(bundle, palette=STYLE, device="cpu", check=False))
+    return ChromaArm(ChromaColorizer(bundle, device="cpu", check=False))
+
+
+__all__ = ["ChromaArm", "TissueArm", "bundle_arm", "bundle_label"]
