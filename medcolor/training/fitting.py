@@ -56,6 +56,7 @@ def fit_once(
     validate: Callable[[nn.Module], Mapping[str, float]],
     output: Path,
     facts: Mapping[str, Any],
+    device: Any = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[nn.Module, FitResult]:
     """Fit a method, validate it, and write its weights as the loop does.
@@ -68,7 +69,7 @@ def fit_once(
     function = recipe.get("fitting")
     if not callable(function):
         raise TrainingError("fitting: needs _mode_: callable, and the function's name as _target_.")
-    network: nn.Module = function(recipe, datasets, progress=progress).eval()
+    network: nn.Module = function(recipe, datasets, progress=progress).eval().to(device)
     figures = {name: float(value) for name, value in validate(network).items()}
     output.mkdir(parents=True, exist_ok=True)
     log = TrainingLog(output)
@@ -80,7 +81,7 @@ def fit_once(
         checkpoints.write_state(output / name, tensors, told)
     weights = output / checkpoints.EXPORT
     digest = checkpoints.write_state(weights, half_precision(tensors), told)
-    return network, FitResult(FITTED, 0, 0, figures, weights, digest, "fitted without steps, on the CPU")
+    return network, FitResult(FITTED, 0, 0, figures, weights, digest, f"{device}, fitted without steps")
 
 
 __all__ = ["FITTED", "Fit", "fit_once"]

@@ -103,7 +103,9 @@ def train(
     if objective is None:
         taught = {side: sides[side] for side in ("train", "val")}
         steps = stage("training")
-        network, result = fit_once(recipe, taught, validate=validate, output=output, facts=facts, progress=steps)
+        network, result = fit_once(
+            recipe, taught, validate=validate, output=output, facts=facts, device=placement.device, progress=steps
+        )
     else:
         objective.prepare(network, sides["train"], palette_ab=_palette_ab(recipe), seed=options.seed)
         result = fit(
