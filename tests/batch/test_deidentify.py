@@ -24,8 +24,8 @@ from medcolor.io.dicom.deidentify import deidentify
 pytest.importorskip("dicomanonymizer", reason="dicom-anonymizer is not installed (pip install medcolor[batch])")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 MODALITIES = ("CT", "MR", "PT", "US")
-# formats, and of how many modalities each can be made: US has colours of its own, and is no volume
-FORMS = {"dicom": 4, "dicom-multiframe": 4, "seg": 4, "presentation": 3, "thumbnail": 4, "png": 4, "nifti": 3}
+# formats, and of how many modalities each can be made: US has colours of its own
+FORMS = {"dicom": 4, "dicom-multiframe": 4, "seg": 4, "presentation": 3, "thumbnail": 4, "png": 4, "nifti": 4}
 ALLOWED = (
     r"is only permitted to be empty when actually unknown",
     r"needed to build DICOMDIR - (Study (ID|Date|Time))$",
