@@ -21,6 +21,7 @@ from medcolor.batch.publishing import staging
 from medcolor.batch.settings import FOLDER_FORMATS, SUFFIXES, BatchSettings
 from medcolor.batch.task import BatchCode, Outcome, State, Task, plain
 from medcolor.errors import AmbiguousSeriesError, MedcolorError, PrivacyError, ReadCode, ReadError, WriteError
+from medcolor.mapped_files import on_disk_above
 
 if TYPE_CHECKING:
     from medcolor.color_scan import ColorScan
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from medcolor.scan import Scan
 
 _THUMBNAIL = 96
+_IN_MEMORY = 256 << 20  # bytes of colour: 340 slices of 512 x 512
 _SAID = {
     "ModalityError": "The modality is unknown, or not one this colorizer takes; name it with --modality or in the CSV.",
     "GeometryError": "The output format would misplace its slices: they are not evenly spaced; use --to dicom or png.",
@@ -229,7 +231,8 @@ def _color(
     window = None if settings.window is None else parse_window(settings.window)
     options = options_for(settings.to, choice.colorizer, scan, window=window)
     options |= {"burn_in": True} if settings.burn_in else {}
-    colored = choice.colorizer(scan, window=window)
+    with on_disk_above(_IN_MEMORY):  # blocks of slices are coloured in memory; the whole lies in a file
+        colored = choice.colorizer(scan, window=window)
     form = _format(settings.to, colored)
     target = folder / f"color{SUFFIXES[form]}" if form in SUFFIXES else folder
     write(colored, target, format=form, **options)

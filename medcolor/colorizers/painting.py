@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import medcolor
 from medcolor.color_scan import ColorScan, Provenance
-from medcolor.mapped_files import let_go
+from medcolor.mapped_files import let_go, room_for
 from medcolor.scan import Scan, from_slices, to_slices
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
@@ -66,7 +66,7 @@ def paint(
     progress: Progress | None = None,
     block_voxels: int | None = None,
 ) -> tuple[NDArray[np.uint8], int]:
-    """Colour a whole scan as :func:`stream` does, into one array.
+    """Colour a whole scan as :func:`stream` does, into one array; see :func:`~medcolor.mapped_files.room_for`.
 
     Returns
     -------
@@ -75,11 +75,12 @@ def paint(
         How many voxels kept their source colour.
     """
     ni, nj, nk = scan.shape
-    rgb = np.empty((nk, nj, ni, 3), dtype=np.uint8)
+    rgb = room_for((nk, nj, ni, 3))
     gray_of = grayscale(scan, display)
     passed_through = 0
     for block in blocks(nk, ni * nj, block_voxels):
         passed_through += _paint(scan, block, gray_of, paint_block, rgb[block])
+        let_go(rgb)
         if progress is not None:
             progress(block.stop, nk)
     return from_slices(rgb), passed_through

@@ -17,7 +17,7 @@ from medcolor.colorizers import Colorizer, load_colorizer
 from medcolor.colorizers.segmentation import SegmentationColorizer
 from medcolor.errors import ModalityError
 from medcolor.geometry import Geometry, Space
-from medcolor.mapped_files import let_go
+from medcolor.mapped_files import let_go, on_disk_above
 from medcolor.scan import Scan, from_slices, to_slices
 
 pytestmark = pytest.mark.filterwarnings("ignore:This looks like")
@@ -96,3 +96,22 @@ def test_a_stream_of_a_mapped_scan_leaves_no_page_of_it_in_memory(tmp_path: Path
         entry = Path("/proc/self/smaps").read_text().split("scan.raw")[1]
         resident = int(re.search(r"Rss:\s+(\d+) kB", entry)[1])  # type: ignore[index]
         assert resident < voxels.nbytes / 1024 / 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of memory")
+def test_colours_of_a_large_volume_lie_in_a_file_and_leave_memory_as_they_are_made() -> None:
+    scan = phantom.scan("CT", shape=(128, 96, 60))
+    paint = load_colorizer("lut:viridis")
+    in_memory = paint(scan)
+    with on_disk_above(1 << 20):
+        on_disk = paint(scan)
+    held = {}
+    for entry in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
+        size, rss = (int(re.search(rf"\n{name}:\s+(\d+) kB", entry)[1]) for name in ("Size", "Rss"))  # type: ignore[index]
+        if "(deleted)" in entry.split("\n")[0] and size * 1024 >= on_disk.rgb.nbytes:
+            held[size] = rss
+    assert len(held) == 1
+    assert sum(held.values()) == 0
+    np.testing.assert_array_equal(on_disk.rgb, in_memory.rgb)
+    let_go(on_disk.rgb)
+    np.testing.assert_array_equal(on_disk.rgb, in_memory.rgb)  # nothing was lost

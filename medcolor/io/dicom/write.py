@@ -29,6 +29,7 @@ from medcolor.io.dicom.references import reference_sources
 from medcolor.io.dicom.strip import label_strip
 from medcolor.io.dicom.uids import IMPLEMENTATION_CLASS_UID, PIXEL_VERSION, derived_uid
 from medcolor.io.picture import canonical
+from medcolor.mapped_files import let_go
 from medcolor.scan import KAxis, to_slices
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ def _write_pixels(file: BinaryIO, series: _Series, slices: range) -> None:
                 written += file.write(np.ascontiguousarray(block).data.cast("B"))
     if written % 2:
         file.write(b"\0")
+    let_go(series.rgb)
 
 
 def encode(attributes: Dataset, charset: Any) -> dict[int, bytes]:
