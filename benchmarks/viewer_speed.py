@@ -14,9 +14,18 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _TIMER, _BAR = 10, 100  # ms
+
+
+class Wait(NamedTuple):
+    """How long the timer had to wait, in ms: by the clock, by what this process computed, by what its window did."""
+
+    wall: float
+    process: float
+    window: float
+    doing: str
 
 
 class Pulse:
@@ -25,31 +34,39 @@ class Pulse:
     def __init__(self, doing: Callable[[], str]) -> None:
         from qtpy.QtCore import Qt, QTimer
 
-        self.waits: list[tuple[float, float, str]] = []
-        self._doing, self._last, self._spent = doing, time.perf_counter(), time.process_time()
+        self.waits: list[Wait] = []
+        self._doing, self._last = doing, self._now()
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
         self._timer.start(_TIMER)
 
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), time.thread_time()
+
     def _beat(self) -> None:
-        now, spent = time.perf_counter(), time.process_time()
-        self.waits.append((1000 * (now - self._last), 1000 * (spent - self._spent), self._doing()))
-        self._last, self._spent = now, spent
+        now = self._now()
+        wall, process, window = (1000 * (after - before) for after, before in zip(now, self._last, strict=True))
+        self.waits.append(Wait(wall, min(wall, process), window, self._doing()))
+        self._last = now
 
     def stop(self) -> None:
         """Print the worst waits, by what went on.
 
-        A wait is ours as far as this process computed meanwhile: on a busy computer the rest is other people's.
+        On a busy computer most of a wait is other people's. What our threads computed meanwhile is the most that can
+        be ours; what the window's own thread did is the least.
         """
         self._timer.stop()
-        for doing in dict.fromkeys(doing for *_, doing in self.waits):
-            waits = [(wall, min(wall, spent)) for wall, spent, what in self.waits if what == doing]
-            worst, ours = max(wall for wall, _ in waits), sorted((own for _, own in waits), reverse=True)
-            over = sum(own > _BAR for own in ours)
+        for doing in dict.fromkeys(wait.doing for wait in self.waits):
+            waits = [wait for wait in self.waits if wait.doing == doing]
+            worst = (max(getattr(wait, kind) for wait in waits) for kind in ("wall", "process", "window"))
+            over = sum(wait.process > _BAR for wait in waits)
             print(
-                f"10 ms timer, {doing}: worst {worst:.0f} ms; by our own computing {ours[0]:.0f} ms, "
-                f"{over} of {len(ours)} over {_BAR} ms"
+                "10 ms timer, {}: worst {:.0f} ms; by our own threads {:.0f} ms, by the window's {:.0f} ms; ".format(
+                    doing, *worst
+                )
+                + f"{over} of {len(waits)} over {_BAR} ms"
             )
 
 

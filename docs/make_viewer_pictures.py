@@ -121,10 +121,14 @@ def saved(viewer: Any, path: Path) -> None:
 def main() -> None:
     """Write docs/images/viewer_*.jpg, or those that are named."""
     folder = Path(__file__).parent / "images"
-    for name in sys.argv[1:] or PICTURES:
-        viewer = PICTURES[name]()
-        saved(viewer, folder / f"{name}.jpg")
-        viewer.close()
+    try:
+        for name in sys.argv[1:] or PICTURES:
+            viewer = PICTURES[name]()
+            saved(viewer, folder / f"{name}.jpg")
+            viewer.close()
+    finally:
+        napari.Viewer.close_all()  # a window that is open when Python ends takes it down
+        wait(0.5)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ from medcolor.errors import MedcolorError
 from medcolor.viewing.placement import place
 from medcolor.viewing.session import ColoringSession, Step
 from napari_plugin import desk, layers
-from napari_plugin.guard import Guard
+from napari_plugin.ahead import Ahead
+from napari_plugin.color_layer import ColorLayer
 
 if TYPE_CHECKING:
     from medcolor.scan import Scan
+    from medcolor.viewing.apart import Apart
 
 _KEPT = 3  # colorizers whose work is remembered for one scan
 _SLOW = {"palette", "cvd"}  # may optimize colours first: not in the window's thread
@@ -47,19 +49,21 @@ class Coloring:
         The layer of the scan.
     tell
         Called after every change that a panel should show.
+    apart
+        The process that runs networks for the viewer; None: they run in a thread.
     """
 
-    def __init__(self, viewer: Any, gray: Any, tell: Callable[[], None]) -> None:
-        self.viewer, self.gray, self._tell = viewer, gray, tell
+    def __init__(self, viewer: Any, gray: Any, tell: Callable[[], None], apart: Apart | None = None) -> None:
+        self.viewer, self.gray, self._tell, self._apart = viewer, gray, tell, apart
         self.scan: Scan = (layers.about(gray) or {})["scan"]
         self.placement = place(self.scan)
         self.name = gray.name.rsplit(" (", 1)[0]
         self.session: ColoringSession | None = None
-        ours = (one for one in layers.layers_of(viewer, "color") if (layers.about(one) or {})["scan"] is self.scan)
-        self.layer: Any = next(ours, None)  # a panel that was closed left it
+        self.place_of_layer = ColorLayer(viewer, gray, self.scan, self.name)
         self.fidelity: tuple[int, int] | None = None
         self.on_layer: list[Callable[[Coloring], None]] = []
         self._sessions: dict[str, ColoringSession] = {}
+        self._ahead = Ahead(self.scan, apart)
         self._worker: Any = None
         self._stop, self._refused = threading.Event(), False
         self._pending: dict[str, Any] = {}
@@ -77,7 +81,12 @@ class Coloring:
     @property
     def shown(self) -> bool:
         """Whether the colours are a layer of the viewer."""
-        return self.layer is not None and self.layer in self.viewer.layers
+        return self.place_of_layer.shown
+
+    @property
+    def layer(self) -> Any:
+        """The layer of the colours, None before there are any."""
+        return self.place_of_layer.layer
 
     @property
     def settled(self) -> bool:
@@ -106,8 +115,8 @@ class Coloring:
         MedcolorError
             A setting out of range, or not enough memory.
         """
-        known = self._sessions.pop(colorizer, None)
-        session = known or ColoringSession(self.scan, colorizer=colorizer, **look)
+        known = self._sessions.pop(colorizer, None) or self._ahead.taken(colorizer, look)
+        session = known or ColoringSession(self.scan, colorizer=colorizer, apart=self._apart, **look)
         if session is not self.session:
             self.cancel()
             self.detach()
@@ -120,6 +129,12 @@ class Coloring:
             if session.done:
                 self._show()
         self._run()
+
+    def get_ready(self, **look: Any) -> None:
+        """Let the other process load and fit what may soon be asked for, and take the place of the layer."""
+        if self.session is None and not self._closed:
+            self.place_of_layer.take()
+            self._ahead.get_ready(**look)
 
     def change(self, **look: Any) -> None:
         """Repaint with another palette, strength, window, fade, or for another eye; the visible slice at once."""
@@ -154,6 +169,7 @@ class Coloring:
         """End everything for good; layers stay as they are. May be called twice."""
         self._closed = True
         self._stop.set()
+        self._ahead.close()
         for session in self._sessions.values():
             session.close()
         self.viewer.dims.events.point.disconnect(self._on_dims)
@@ -190,7 +206,7 @@ class Coloring:
         if worker != id(self._worker) or self._closed:
             return
         self._dirty = True
-        if self.layer is None or self.layer.metadata[layers.KEY].get("session") is not self.session:
+        if not self.place_of_layer.shows(self.session):
             self._show()
         elif self.along and k == self.visible_slice:
             self.refresh()
@@ -244,29 +260,14 @@ class Coloring:
     # The layer
 
     def _show(self) -> None:
-        """Put the picture of the session on the canvas: a new layer, or the one there is."""
+        """Put the picture of the session on the canvas."""
         assert self.session is not None
-        if self.shown:
-            self.layer.data = layers.arranged(self.scan, self.session.rgba)
-            self.layer.metadata[layers.KEY]["session"] = self.session
-            self._dirty = False
-        else:
-            data, about, _ = layers.color_layer(self.session, self.name)
-            position = self.viewer.layers.index(self.gray) + 1 if self.gray in self.viewer.layers else None
-            self.layer = self._added(data, about | {"contrast_limits": (0, 255)}, position)
-        if "guard" not in self.layer.metadata[layers.KEY]:
-            self.layer.metadata[layers.KEY]["guard"] = Guard(self.layer)  # for as long as there is a layer
+        first = self.place_of_layer.show(self.session)
+        self._dirty = False
         for follow in self.on_layer:
             follow(self)
-
-    def _added(self, data: Any, about: dict[str, Any], position: int | None) -> Any:
-        from napari.layers import Image
-
-        layer = Image(data, **about)
-        at = len(self.viewer.layers) if position is None else position
-        self.viewer.layers.insert(at, layer)
-        self.viewer.layers.selection.active = layer
-        return layer
+        if first:
+            self.place_of_layer.select()  # now the status bar reads tissues, not red and green
 
     def _on_dims(self, event: Any = None) -> None:
         if self.session is None or self._closed:

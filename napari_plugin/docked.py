@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
+from napari_plugin import tabs
 from napari_plugin.errand import Errand
 
 _NARROWEST = 350  # pixels: three buttons in a row
@@ -21,7 +22,7 @@ class Docked(QWidget):
         self.viewer = viewer
         self._followed: list[tuple[Any, Callable[..., None]]] = []
         self._errands: list[Errand] = []
-        self._shown = self._closed = False
+        self._shown = self._closed = self._joined = False
 
     def follow_events(self, slot: Callable[..., None], *events: Any) -> None:
         """Call ``slot`` at events of the viewer, until the panel is closed."""
@@ -63,6 +64,9 @@ class Docked(QWidget):
             if self.parent() is None and self._shown:
                 self.close_down()
             self._shown = self.parent() is not None
+        elif event.type() == QEvent.Type.Show and not self._joined:
+            self._joined = True
+            tabs.join(self)
         return bool(super().event(event))
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name

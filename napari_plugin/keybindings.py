@@ -14,6 +14,7 @@ Action = Callable[[Any], None]
 
 def next_window(viewer: Any) -> None:
     """Show the gray layer with the next named window of its modality."""
+    from medcolor.viewing.wording import window_words
     from medcolor.windowing import NAMED_WINDOWS, default_display
     from napari_plugin import layers
 
@@ -31,7 +32,7 @@ def next_window(viewer: Any) -> None:
     chosen = choices[names[place % len(names)]]
     found["window"] = str(chosen)
     layer.contrast_limits = layers.limits(chosen)
-    viewer.status = f"Window {chosen}"
+    viewer.status = f"Window {window_words(chosen)}"
 
 
 def bind(viewer: Any, layer: Any, actions: Mapping[str, Action]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from medcolor.scan import Scan, to_slices
+from medcolor.viewing.painted import nothing_painted
 from medcolor.viewing.placement import place
 from medcolor.voi import VoiLut
 from medcolor.windowing import default_display
@@ -75,6 +76,12 @@ def color_layer(session: ColoringSession, name: str) -> LayerData:
     scan = session.scan
     common = {"name": f"{name} (colour)", **spatial(scan), "metadata": metadata(scan, "color", session=session)}
     return arranged(scan, session.rgba), common | {"rgb": True, "rendering": "translucent"}, "image"
+
+
+def kept_place(scan: Scan, name: str) -> LayerData:
+    """Return the layer of a picture that is still to come: transparent, and of no memory."""
+    common = {"name": f"{name} (colour)", **spatial(scan), "metadata": metadata(scan, "to come")}
+    return arranged(scan, nothing_painted(scan)), common | {"rgb": True, "rendering": "translucent"}, "image"
 
 
 def arranged(scan: Scan, slices: NDArray[Any]) -> NDArray[Any]:

@@ -14,8 +14,9 @@ from qtpy.QtWidgets import (
 )
 
 from medcolor.errors import MedcolorError
+from medcolor.viewing.apart import Apart
 from medcolor.voi import Display
-from napari_plugin import desk, layers
+from napari_plugin import desk, layers, tabs
 from napari_plugin.coloring import Coloring
 from napari_plugin.panel_look import LookBox
 from napari_plugin.panel_top import TopBox
@@ -25,6 +26,7 @@ from napari_plugin.showing import Showing
 from napari_plugin.window_mouse import Windowing
 
 _PATIENCE = 2000  # ms for threads to end with the window
+_AHEAD = 300  # ms of quiet before the other process is told what may be asked for
 _TICK, _IDLE = 200, 400  # ms: looking after a running thread; quiet before slices nobody sees are repainted
 
 
@@ -55,8 +57,11 @@ class ColorPanel(QWidget):
         self._window: Any = None
         self._followed: Any = None
         self._closed = False
+        self._apart = Apart()
         self._build()
-        self._timer, self._idle, self._soon = QTimer(self), QTimer(self), QTimer(self)
+        self._timer, self._idle, self._soon, self._ahead = QTimer(self), QTimer(self), QTimer(self), QTimer(self)
+        self._ahead.setSingleShot(True)
+        self._ahead.timeout.connect(self._on_ahead)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._update_now)
         self._timer.setInterval(_TICK)
@@ -72,10 +77,11 @@ class ColorPanel(QWidget):
         viewer.layers.selection.events.active.connect(self._on_selection)
         viewer.layers.events.inserted.connect(self._on_selection)
         viewer.layers.events.removed.connect(self._on_selection)
+        viewer.dims.events.ndisplay.connect(self._update)
         viewer.mouse_move_callbacks.append(self._on_move)
         viewer.mouse_drag_callbacks.append(self._on_drag_line)
         viewer.mouse_drag_callbacks.append(self._on_drag_window)
-        self.destroyed.connect(partial(_end, self.scenes))
+        self.destroyed.connect(partial(_end, self.scenes, self._apart))
         self._on_selection()
 
     # One button
@@ -101,8 +107,9 @@ class ColorPanel(QWidget):
         self._timer.stop()
         self._idle.stop()
         self._soon.stop()
+        self._ahead.stop()
         self.trust.close_down()
-        _end(self.scenes)
+        _end(self.scenes, self._apart)
         for callbacks, ours in (
             (self.viewer.mouse_move_callbacks, [self._on_move]),
             (self.viewer.mouse_drag_callbacks, [self._on_drag_line, self._on_drag_window]),
@@ -113,6 +120,7 @@ class ColorPanel(QWidget):
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             event.disconnect(self._on_selection)
         self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        self.viewer.dims.events.ndisplay.disconnect(self._update)
         if self._window is not None:
             self._window.removeEventFilter(self)
         self.scene = self._window = self.viewer = None  # nothing of a closed viewer stays
@@ -133,10 +141,11 @@ class ColorPanel(QWidget):
             self.look.offer(self.scene.coloring.scan)
             self.look.show_window(self.scene.windowing.display)
             self.trust.legend_key = None
+            self._ahead.start(_AHEAD)
         self._update()
 
     def _new_scene(self, gray: Any) -> _Scene:
-        coloring = Coloring(self.viewer, gray, self._on_news)
+        coloring = Coloring(self.viewer, gray, self._on_news, self._apart)
         showing = Showing(coloring, self._update)
         coloring.on_layer.append(speak)
         scene = _Scene(coloring, showing, Windowing(gray, lambda display: self._on_window(coloring, display)))
@@ -159,6 +168,14 @@ class ColorPanel(QWidget):
             self.scene.coloring.cancel()
             self.scene.coloring.detach()
             self.color()
+        else:
+            self._ahead.start(_AHEAD)
+
+    def _on_ahead(self) -> None:
+        """Do while nothing is asked for what would hold the window up when colours come."""
+        if self.scene is not None and self.scene.coloring.session is None:
+            self.scene.coloring.get_ready(**self.look.arguments())
+            self.trust.get_ready()
 
     def _on_preset(self, display: Display) -> None:
         if self.scene is not None:
@@ -224,7 +241,7 @@ class ColorPanel(QWidget):
         outer.addWidget(area)
         self.setMinimumWidth(300)
 
-    def _update(self) -> None:
+    def _update(self, event: Any = None) -> None:
         """Show what is true, soon: a progress bar repaints its window at once, in the middle of whatever goes on."""
         if not self._closed and not self._soon.isActive():
             self._soon.start()
@@ -242,10 +259,13 @@ class ColorPanel(QWidget):
     def event(self, event: QEvent) -> bool:
         """Close down when napari takes the panel out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._window is not None:
+            for scene in self.scenes.values():
+                scene.coloring.place_of_layer.give_back()
             self.close_down()
         elif event.type() == QEvent.Type.Show and self._window is None:
             self._window = self.window()
             self._window.installEventFilter(self)
+            tabs.join(self)
         return bool(super().event(event))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
@@ -258,7 +278,8 @@ class ColorPanel(QWidget):
         return bool(super().eventFilter(watched, event))
 
 
-def _end(scenes: dict[Any, _Scene], _: Any = None) -> None:
+def _end(scenes: dict[Any, _Scene], apart: Apart, _: Any = None) -> None:
     for scene in scenes.values():
         scene.close()
     scenes.clear()
+    apart.close()

@@ -8,8 +8,8 @@ from typing import Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from medcolor.viewing.canvas_legend import legend_picture
-from medcolor.viewing.wording import fidelity_words
+from medcolor.viewing.canvas_legend import no_picture, picture_in
+from medcolor.viewing.wording import fidelity_words, window_words
 from napari_plugin import layers
 from napari_plugin.coloring import Coloring
 
@@ -17,7 +17,7 @@ DISCLAIMER = "Designed colours. Research use, not for diagnosis. The gray image 
 _VEIL = ((0.75, 0.2, 1.0, 1.0), (0.75, 0.2, 1.0, 0.0))  # a hue that no palette has; sure is clear
 _AFTER = 120  # ms between a change and its legend
 _EVERY = 2.0  # s between legends while shares still grow
-_ROW, _LEAST, _MOST = 22, 120, 420  # pixels
+_LETTER = 44  # pixels that an orientation letter takes, with air around it
 
 
 class TrustBox(QWidget):
@@ -56,6 +56,13 @@ class TrustBox(QWidget):
         self._soon.stop()
         self._coloring = self._viewer = None
 
+    def get_ready(self) -> None:
+        """Draw a legend of nothing, so that what draws it is ready."""
+        from napari_plugin.legend_overlay import legend_of
+
+        if self.legend_key is None:
+            legend_of(self._viewer).show(no_picture())
+
     def say(self, words: str) -> None:
         """Show what is under the cursor."""
         self.probe.setText(words.replace(" · ", "\n") or "Move the cursor over the image to read values.")
@@ -73,7 +80,7 @@ class TrustBox(QWidget):
             self.fidelity.setText("Gray recoverable: being checked ..." if coloring.working else "")
         else:
             self.fidelity.setText(fidelity_words(*coloring.fidelity, session.law))
-        wanted = self.legend.isChecked() and coloring.layer.visible
+        wanted = self.legend.isChecked() and self._seen(coloring)
         if wanted and self._outdated(coloring) and not self._soon.isActive():
             self._soon.start()
         self._show_legend(wanted and self.legend_key is not None)
@@ -84,10 +91,21 @@ class TrustBox(QWidget):
             return True
         return not self._final and (not coloring.working or time.monotonic() - self._drawn > _EVERY)
 
-    @staticmethod
-    def _key(coloring: Coloring) -> Any:
+    def _key(self, coloring: Coloring) -> Any:
         session = coloring.session
-        return None if session is None else (id(session), id(session.look), str(session.display))
+        if session is None:
+            return None
+        return id(session), id(session.look), str(session.display), self._viewer.dims.ndisplay, self._room()
+
+    def _seen(self, coloring: Coloring) -> bool:
+        """Whether colours of the scan are on the canvas, as slices or as a volume."""
+        ours = [each for kind in ("color", "volume") for each in layers.layers_of(self._viewer, kind) if each.visible]
+        return any((layers.about(each) or {})["scan"] is coloring.scan for each in ours)
+
+    def _room(self) -> tuple[int, int]:
+        """Return height and width of the corner between two orientation letters."""
+        height, width = self._viewer.canvas.size
+        return height // 2 - _LETTER, width // 2 - _LETTER
 
     def _draw(self) -> None:
         """Draw the legend; after the picture, which must not wait for it."""
@@ -97,15 +115,15 @@ class TrustBox(QWidget):
         session = None if coloring is None else coloring.session
         if coloring is None or session is None or not session.done or not coloring.shown:
             return
-        legend = session.legend()
         self.legend_key, self._drawn, self._final = self._key(coloring), time.monotonic(), not coloring.working
-        room = int(0.8 * self._viewer.canvas.size[0])
-        height = max(min((len(legend.rows) + 3) * _ROW, _MOST, room), _LEAST)
-        title = f"{coloring.scan.modality}, {session.display}"
+        title = f"{coloring.scan.modality}, {window_words(session.display)}"
         unit = coloring.scan.units
         if unit not in {"", "arbitrary", "gray level"}:
             title += f" {unit}"
-        legend_of(self._viewer).show(legend_picture(legend, height=height, title=title, ramps=session.ramps()))
+        if self._viewer.dims.ndisplay == 3:
+            title += ", blended in 3-D"
+        picture = picture_in(session.legend(), self._room(), title=title, ramps=session.ramps())
+        legend_of(self._viewer).show(picture)
         self.update_from(coloring)
 
     def _show_legend(self, shown: bool) -> None:

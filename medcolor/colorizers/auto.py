@@ -94,11 +94,10 @@ class AutoColorizer:
         return self._chosen[key]
 
     def _choose(self, family: str, units: bool) -> Choice:
-        default = default_bundle(family)
-        if default is not None:
-            return Choice(self._trained(default), f"the default for {family}")
-        if not units and (card := _only(bundles_of(family), family)):
-            return Choice(self._trained(card), f"not the default for {family}, but physics needs HU and here are none")
+        card = trained_for(family, units)
+        if card is not None:
+            why = f"not the default for {family}, but physics needs HU and here are none"
+            return Choice(self._trained(card), f"the default for {family}" if card.default else why)
         said = [f"no trained bundle is the default for {family}"]
         if self.fade > 0:
             said.append("physics does not know how sure it is, so nothing fades")
@@ -155,6 +154,18 @@ def choice_for(colorizer: Colorizer, scan: Scan) -> Choice:
     return colorizer.choose(scan) if isinstance(colorizer, AutoColorizer) else Choice(colorizer, "")
 
 
+def trained_for(family: str, units: bool) -> BundleCard | None:
+    """Return the bundle that ``auto`` takes, by what the files say alone; None where it takes physics.
+
+    Raises
+    ------
+    BundleError
+        The default is damaged, or it is not clear which bundle is meant.
+    """
+    default = default_bundle(family)
+    return default if default is not None or units else _only(bundles_of(family), family)
+
+
 def has_units(scan: Scan) -> bool:
     """Whether physics can tell tissue by the values; only CT has units without which it refuses."""
     return scan.family != "CT" or scan.units == "HU"
@@ -169,4 +180,4 @@ def _only(cards: list[BundleCard], family: str) -> BundleCard | None:
     return cards[0] if cards else None
 
 
-__all__ = ["AutoColorizer", "Choice", "choice_for", "has_units"]
+__all__ = ["AutoColorizer", "Choice", "choice_for", "has_units", "trained_for"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,24 @@ from medcolor.colorizers.soft_evidence import SoftEvidence
 from medcolor.scan import Finding, Scan
 from medcolor.voi import Display
 
+if TYPE_CHECKING:
+    from medcolor.bundle_files import BundleCard
 
-class NetworkSlices:
-    """A trained network at work on one scan; see :class:`~medcolor.colorizers.slicewise.Slicewise`."""
 
-    def __init__(self, colorizer: Any, scan: Scan) -> None:
-        from medcolor.recognition import mismatch
+class BundleSlices:
+    """What of a trained bundle at work is known without its network.
 
-        self.colorizer, self.scan = colorizer, scan
-        foreign = mismatch(scan, colorizer.bundle.card.family) if colorizer.check else None
-        self.findings: tuple[Finding, ...] = () if foreign is None else (foreign,)
-        self._prediction = colorizer.predict(scan)
+    Parameters
+    ----------
+    colorizer
+        With the attributes of :class:`~medcolor.colorizers.network.NetworkColorizer` that say what it was made with.
+    card : BundleCard
+    scan : Scan
+    findings : tuple of Finding
+    """
+
+    def __init__(self, colorizer: Any, card: BundleCard, scan: Scan, findings: tuple[Finding, ...]) -> None:
+        self.colorizer, self.scan, self.findings, self._card = colorizer, scan, findings, card
 
     @property
     def own(self) -> Settings:
@@ -39,8 +46,33 @@ class NetworkSlices:
     def look(self, settings: Settings) -> Look:
         """Turn settings into what is painted with."""
         strength, fade = checked_look(self.colorizer.name, settings, fades=True)
-        card = self.colorizer.bundle.card
-        return Look(palette_for_look(card.family, card.classes, settings), settings.cvd, strength, fade)
+        palette = palette_for_look(self._card.family, self._card.classes, settings)
+        return Look(palette, settings.cvd, strength, fade)
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
+        by = self.colorizer
+        options: dict[str, Any] = {
+            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade
+        }  # fmt: skip
+        if by.onnx is not None:
+            options["onnx_sha256"] = by.network.sha256
+        return recorded(
+            painted, self.scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
+            weights_sha256=self._card.weights_sha256,
+        )  # fmt: skip
+
+
+class NetworkSlices(BundleSlices):
+    """A trained network at work on one scan; see :class:`~medcolor.colorizers.slicewise.Slicewise`."""
+
+    def __init__(self, colorizer: Any, scan: Scan) -> None:
+        from medcolor.recognition import mismatch
+
+        card = colorizer.bundle.card
+        foreign = mismatch(scan, card.family) if colorizer.check else None
+        super().__init__(colorizer, card, scan, () if foreign is None else (foreign,))
+        self._prediction = colorizer.predict(scan)
 
     def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:
         """Run the network on one slice."""
@@ -58,19 +90,6 @@ class NetworkSlices:
                 planes[(slice(None), *kept)] = posteriors[:, 0].cpu().numpy()
         on_cpu = self.colorizer.torch_device.type == "cpu"
         return SoftEvidence(planes, tuple(range(count)), count, _Rating((nj, ni), pieces, on_cpu))
-
-    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
-        """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
-        by = self.colorizer
-        options: dict[str, Any] = {
-            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade
-        }  # fmt: skip
-        if by.onnx is not None:
-            options["onnx_sha256"] = by.network.sha256
-        return recorded(
-            painted, self.scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
-            weights_sha256=by.bundle.card.weights_sha256,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,4 +128,4 @@ class _Rating:
         return whole
 
 
-__all__ = ["NetworkSlices"]
+__all__ = ["BundleSlices", "NetworkSlices"]

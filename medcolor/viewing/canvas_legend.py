@@ -11,6 +11,7 @@ NOT_FOR_DIAGNOSIS = "Designed colours. Not for diagnosis."
 
 _INK, _FAINT, _GROUND = (235, 235, 235), (165, 165, 165), (28, 28, 28)
 _LEAST_TEXT = 9  # pixels; smaller letters cannot be read
+_ROW, _LEAST, _MOST = 22, 120, 420  # pixels: a row that reads well; the least and the largest legend on a canvas
 
 
 def legend_picture(
@@ -88,6 +89,38 @@ def legend_picture(
     return pixels
 
 
+def picture_in(
+    legend: Legend,
+    room: tuple[int, int],
+    *,
+    title: str = "",
+    ramps: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Draw a legend into a corner of a canvas, as large as it reads well and no larger than its room.
+
+    Parameters
+    ----------
+    legend : Legend
+    room : (int, int)
+        Height and width, pixels. Letters stay legible: the least legend may be wider than a very narrow room.
+    title, ramps
+        As for :func:`legend_picture`.
+    """
+    height = min((len(legend.rows) + 3) * _ROW, _MOST, max(room[0], _LEAST))
+    while True:
+        picture = legend_picture(legend, height=height, title=title, ramps=ramps)
+        if picture.shape[1] <= room[1] or height <= _LEAST:
+            return picture
+        height = max(min(height * room[1] // picture.shape[1], height - _ROW), _LEAST)
+
+
+def no_picture() -> NDArray[np.uint8]:
+    """Return a transparent picture; afterwards letters are loaded, and the first legend comes at once."""
+    picture = legend_picture(Legend((), ""), height=64)
+    picture[:] = 0
+    return picture
+
+
 def _swatch(row: LegendRow, number: int, ramps: NDArray[np.uint8] | None, width: int) -> NDArray[np.uint8]:
     colors = np.full((width, 4), 255, np.uint8)
     if ramps is None or len(ramps) <= number or len(ramps) == 1:
@@ -107,4 +140,4 @@ def _fitting(legend: Legend, height: int, titled: bool) -> tuple[list[tuple[int,
     return sorted(largest, key=lambda pair: pair[0]), len(numbered) - len(largest)
 
 
-__all__ = ["NOT_FOR_DIAGNOSIS", "legend_picture"]
+__all__ = ["NOT_FOR_DIAGNOSIS", "legend_picture", "no_picture", "picture_in"]

@@ -27,7 +27,7 @@ def available() -> int | None:
     return None
 
 
-def require_memory(scan: Scan, limit: int | None = None) -> int:
+def require_memory(scan: Scan, limit: int | None = None, *, copied: bool = False) -> int:
     """Return the bytes that colouring a scan takes for a viewer, beside the scan itself.
 
     Parameters
@@ -35,6 +35,8 @@ def require_memory(scan: Scan, limit: int | None = None) -> int:
     scan : Scan
     limit : int, optional
         Bytes; default what the computer has to spare.
+    copied : bool
+        Whether another process gets a copy of the scan.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def require_memory(scan: Scan, limit: int | None = None) -> int:
         There is not that much.
     """
     ni, nj, nk = scan.shape
-    needed = ni * nj * nk * (PICTURE + KEPT)
+    needed = ni * nj * nk * (PICTURE + KEPT) + (scan.voxels.nbytes if copied else 0)
     most = available() if limit is None else limit
     if most is not None and needed > most:
         raise SettingError(

@@ -38,6 +38,12 @@ def table_pixels(gray: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[n
     return look_up(packed(table), gray, np.empty(gray.shape, "<u4"))
 
 
+def nothing_painted(scan: Scan) -> NDArray[np.uint8]:
+    """Return a transparent picture of a scan, (nk, nj, ni, 4), read-only, that takes no memory."""
+    ni, nj, nk = scan.shape
+    return np.broadcast_to(np.zeros(4, np.uint8), (nk, nj, ni, 4))
+
+
 class PaintedVolume:
     """RGBA, display gray and confidence of a scan.
 
@@ -99,4 +105,4 @@ class PaintedVolume:
         self._begun[k] = True
 
 
-__all__ = ["PaintedVolume", "gray_pixels", "index_pixels", "packed", "table_pixels"]
+__all__ = ["PaintedVolume", "gray_pixels", "index_pixels", "nothing_painted", "packed", "table_pixels"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medcolor.colorizers.evidence import Evidence, Index, Look
 from medcolor.scan import Scan
 from medcolor.viewing.painted import PaintedVolume, gray_pixels, index_pixels, table_pixels
+from medcolor.viewing.told import ToldEvidence
 from medcolor.voi import Display
 from medcolor.windowing import grayscale
 
@@ -136,6 +137,8 @@ class Repainter:
         if evidence is None and self._colored[k] == self._version:
             return None
         version, evidence = (self._version, self._gray_version), evidence or self.kept[k]
+        if isinstance(evidence, ToldEvidence):
+            evidence = evidence.under(self.look)
         if self.look is not None and (evidence is not None or self.look.table is not None):
             names = () if self.look.palette is None else self.look.palette.names
             bound = bool(names) and names[0] in _OUTSIDE and not self._bound[k]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,10 @@ from medcolor.color_scan import ColorScan
 from medcolor.colorizers import Colorizer, Progress, load_colorizer
 from medcolor.colorizers.evidence import Evidence
 from medcolor.colorizers.looks import Settings, Style, checked_settings
-from medcolor.colorizers.slicewise import slicewise
-from medcolor.errors import SettingError
+from medcolor.colorizers.slicewise import Slicewise, slicewise
+from medcolor.errors import MedcolorError, SettingError
 from medcolor.scan import Scan, from_slices
+from medcolor.viewing.apart import Apart, ApartSlices, card_of
 from medcolor.viewing.interrupt import Cancelled, interruptible
 from medcolor.viewing.live import LiveColors, Step
 from medcolor.viewing.memory import require_memory, require_room
@@ -30,7 +33,11 @@ from medcolor.vision import Deficiency
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
 
+if TYPE_CHECKING:
+    from medcolor.bundle_files import BundleCard
+
 _AT_ONCE = 1 << 20  # pixels of a slice that are repainted in the thread of whoever asks
+_LOOK = 0.05  # s between looks whether something is still wanted
 
 
 class ColoringSession(LiveColors):
@@ -46,6 +53,8 @@ class ColoringSession(LiveColors):
         the colorizer has.
     window : Window, VoiLut, str or None
         None: as the file asks.
+    apart : Apart, optional
+        The process that runs trained networks for a window; without it they run in whichever thread iterates.
 
     Raises
     ------
@@ -68,14 +77,16 @@ class ColoringSession(LiveColors):
         cvd: str | None = None,
         window: Display | str | None = None,
         fade: float | None = None,
+        apart: Apart | None = None,
     ) -> None:
         checked_settings(strength, fade)
         display = resolve_display(scan, window)
-        require_memory(scan)
+        require_memory(scan, copied=apart is not None)
         super().__init__(scan, display)
         self._wanted, self._settings = colorizer, Settings(palette, strength, cvd, fade)
         self._visible = scan.shape[2] // 2
         self._asking, self._stop, self._closed = threading.Lock(), threading.Event(), False
+        self._apart, self._preparing = apart, threading.Lock()
 
     # Work
 
@@ -128,6 +139,18 @@ class ColoringSession(LiveColors):
         if self.step is Step.DONE:
             self._look_ahead()
 
+    def get_ready(self) -> None:
+        """Have another process load and fit, before anybody asks for colours; only there: it costs nobody a wait.
+
+        :meth:`cancel` and :meth:`close` end it. What is refused is refused again by :meth:`work`, which is where
+        somebody hears it.
+        """
+        with suppress(MedcolorError, FileNotFoundError):
+            if self._bundle() is not None:
+                self._prepare()
+        if self.step is Step.LOADING:
+            self.step = Step.WAITING
+
     def color_slice(self, k: int) -> None:
         """Colour one slice now, in this thread."""
         self._prepare()
@@ -148,6 +171,8 @@ class ColoringSession(LiveColors):
         """Cancel, for good. Arrays stay valid for whoever holds them."""
         self._closed = True
         self._stop.set()
+        if isinstance(self._slices, ApartSlices):
+            self._slices.close()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nobody iterates; return whether that came about within ``timeout`` seconds."""
@@ -242,16 +267,21 @@ class ColoringSession(LiveColors):
 
     def _prepare(self) -> None:
         self._check()
-        if self._slices is not None:
-            return
-        self.step = Step.LOADING
-        wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
-        self._check()
+        while not self._preparing.acquire(timeout=_LOOK):  # somebody gets it ready
+            self._check()
+        try:
+            if self._slices is None:
+                self.step = Step.LOADING
+                self._set_up()
+        finally:
+            self._preparing.release()
+
+    def _set_up(self) -> None:
+        if self._apart is not None:
+            self._apart.start()  # while this process does its part
         warm_up()
         self._check()
-        self.step = Step.FITTING
-        with interruptible(self._unwanted):
-            slices = slicewise(wanted, self.scan)
+        slices = self._at_work()
         while self._slices is None:
             chosen = self._settings
             cvd = slices.own.cvd if chosen.cvd is None else chosen.cvd
@@ -261,6 +291,22 @@ class ColoringSession(LiveColors):
                 if chosen is self._settings:  # nobody changed their mind meanwhile
                     self._painted.change(look=look)
                     self._slices, self._settings = slices, settings
+
+    def _at_work(self) -> Slicewise:
+        """Set the colorizer to work on the scan: its network in the other process, where there is one."""
+        card = self._bundle()
+        if card is not None and self._apart is not None:
+            return ApartSlices(self._apart, card, self.scan, lambda: self.look, check=self._check)
+        wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
+        self._check()
+        self.step = Step.FITTING
+        with interruptible(self._unwanted):
+            return slicewise(wanted, self.scan)
+
+    def _bundle(self) -> BundleCard | None:
+        if self._apart is None or not isinstance(self._wanted, str):
+            return None
+        return card_of(self._wanted, self.scan)
 
     def _next(self, among: NDArray[np.intp]) -> int | None:
         self._check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medcolor.color_scan import Law
 from medcolor.viewing.probing import Probe
+from medcolor.voi import Display, Window, WindowFunction
 
 _LEAST = 0.01  # a class less probable is not worth a word
 _MOST = 3
@@ -28,6 +29,14 @@ def value_words(value: float, unit: str) -> str:
     else:
         number = f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
     return number.replace("-", "−") + ("" if unit in {"", "arbitrary", "gray level"} else f" {unit}")
+
+
+def window_words(display: Display) -> str:
+    """Return a window as a radiologist says it: name, center, width; a curve only where it is one."""
+    if not isinstance(display, Window):
+        return str(display)
+    curve = " sigmoid" if display.function is WindowFunction.SIGMOID else ""
+    return f"{display.name} C {display.center:g} W {display.width:g}{curve}".strip()
 
 
 def fidelity_words(broken: int, compared: int, law: Law, *, whole: bool = True) -> str:
@@ -55,4 +64,4 @@ def _percent(share: float) -> str:
     return f"{min(shown, 99) if share < 1 - 1e-6 else 100} %"
 
 
-__all__ = ["fidelity_words", "probe_words", "value_words"]
+__all__ = ["fidelity_words", "probe_words", "value_words", "window_words"]

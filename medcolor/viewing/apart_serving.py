@@ -1,0 +1,106 @@
+"""The other side of :mod:`medcolor.viewing.apart`: a process that runs networks for a window, until nobody asks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from medcolor.color import law_table
+from medcolor.colorizers.evidence import Look
+from medcolor.errors import MedcolorError
+from medcolor.scan import Scan
+from medcolor.viewing.pipes import put, take
+from medcolor.viewing.told import ToldEvidence, parts_of
+
+AWAKE = 0  # number of the first thing said, before any question
+_SCANS = 3
+_POLITE = 5  # the window is more urgent
+
+
+class Bench:
+    """Networks that are loaded, and scans that they are at work on."""
+
+    def __init__(self) -> None:
+        self._colorizers: dict[tuple[str, bool], Any] = {}
+        self._works: dict[int, Any] = {}
+
+    def begin(self, work: int, bundle: str, trust: bool, scan: dict[str, Any]) -> tuple[Any, ...]:
+        """Set a bundle to work on a scan; return the findings."""
+        from medcolor.colorizers.network_slices import NetworkSlices
+
+        if work in self._works:  # whoever began it did not wait for the answer
+            return tuple(self._works[work].findings)
+        while len(self._works) >= _SCANS:
+            del self._works[next(iter(self._works))]
+        slices = NetworkSlices(self._colorizer(bundle, trust), Scan(**scan))
+        self._works[work] = slices
+        return tuple(slices.findings)
+
+    def evidence(self, work: int, k: int, look: Look) -> tuple[Any, ...] | None:
+        """Run the network on one slice; None where the work was never begun here."""
+        if work not in self._works:
+            return None
+        slices = self._works[work] = self._works.pop(work)  # the latest stay
+        return parts_of(ToldEvidence.of(slices.evidence(k), look))
+
+    def forget(self, work: int) -> None:
+        """Let go of a scan."""
+        self._works.pop(work, None)
+
+    def _colorizer(self, bundle: str, trust: bool) -> Any:
+        if (bundle, trust) not in self._colorizers:
+            from medcolor.bundles import load_bundle
+            from medcolor.colorizers.network import NetworkColorizer
+
+            self._colorizers[bundle, trust] = NetworkColorizer(load_bundle(bundle, trust=trust))
+        return self._colorizers[bundle, trust]
+
+
+def serve() -> None:
+    """Answer (number, name, arguments) with (number, answer or None, failure or None); the process's whole life."""
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints is no answer
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(_POLITE)
+    law_table()  # what takes long is done before anybody asks
+    with contextlib.suppress(ImportError):
+        import monai.bundle  # noqa: F401
+        import torch  # noqa: F401
+    bench = Bench()
+    with contextlib.suppress(EOFError, OSError):
+        put(answers, (AWAKE, None, None))
+        while True:
+            number, name, arguments = take(questions)
+            put(answers, (number, *_answered(getattr(bench, name), arguments)))
+
+
+def _answered(ask: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, dict[str, str] | None]:
+    try:
+        return ask(*arguments), None
+    except Exception as error:
+        ours = isinstance(error, MedcolorError | FileNotFoundError | MemoryError)
+        # of an error nobody foresaw only its type: its words may quote a header
+        return None, {"kind": type(error).__name__, "message": str(error) if ours else ""}
+
+
+def described(scan: Scan) -> dict[str, Any]:
+    """Return what a network needs of a scan: no header, no path."""
+    return {
+        "voxels": scan.voxels,
+        "geometry": scan.geometry,
+        "modality": scan.modality,
+        "units": scan.units,
+        "windows": scan.windows,
+        "inverted": scan.inverted,
+        "padding": scan.padding,
+        "rgb": scan.rgb,
+        "colored": scan.colored,
+        "k_axis": scan.k_axis,
+        "facts": dict(scan.facts),
+    }
+
+
+__all__ = ["AWAKE", "Bench", "described", "serve"]

@@ -1,0 +1,260 @@
+"""A network in another process: the same bytes, cancelled and closed at any moment, and its death is one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundle_examples import random_bundle
+
+from medcolor import phantom
+from medcolor.bundle_files import read_card
+from medcolor.colorizers import load_colorizer
+from medcolor.colorizers.evidence import Look
+from medcolor.colorizers.slicewise import slicewise
+from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError
+from medcolor.palettes import load_palette
+from medcolor.scan import Scan
+from medcolor.viewing.apart import Apart, ApartSlices, card_of
+from medcolor.viewing.interrupt import Cancelled
+from medcolor.viewing.session import ColoringSession, Step
+
+PATIENCE = 120.0  # seconds for torch to be imported on a busy computer
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Apart]:
+    made = Apart()
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    return phantom.scan("CT", shape=(96, 80, 6))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where: Path = tmp_path_factory.mktemp("bundle") / "ct_random"
+    random_bundle(where)
+    return where
+
+
+def settled(session: ColoringSession) -> ColoringSession:
+    assert sorted(session.work()) == list(range(session.total))
+    return session
+
+
+def test_a_network_apart_gives_the_same_bytes_and_record_as_its_colorizer(apart: Apart, scan: Scan) -> None:
+    for look in ({}, {"fade": 0.7, "strength": 0.6, "palette": "contrast"}, {"cvd": "deutan"}):
+        session = settled(ColoringSession(scan, colorizer="ct_tissue", apart=apart, **look))  # type: ignore[arg-type]
+        expected = load_colorizer("ct_tissue", **look)(scan)  # type: ignore[arg-type]
+        result = session.result()
+        np.testing.assert_array_equal(result.rgb, expected.rgb)
+        assert result.provenance.options == expected.provenance.options
+        assert result.provenance.weights_sha256 == expected.provenance.weights_sha256
+        assert result.provenance.palette_sha256 == expected.provenance.palette_sha256
+        assert session.fidelity() == (0, scan.voxels.size)
+        session.close()
+
+
+def test_what_it_says_of_a_slice_is_what_the_network_says_here(apart: Apart, scan: Scan, folder: Path) -> None:
+    here = slicewise(load_colorizer(str(folder), trust=True), scan)
+    look = Look(load_palette("CT", "contrast"), fade=0.5)
+    there = ApartSlices(apart, read_card(folder), scan, lambda: look, trust=True)
+    for k in (3, 0):
+        told, own = there.evidence(k), here.evidence(k)
+        assert told is not None
+        assert own is not None
+        np.testing.assert_array_equal(told.index(look), own.index(look))
+        np.testing.assert_array_equal(told.confidence(look), own.confidence(look))
+        np.testing.assert_array_equal(told.outside(), own.outside())
+        np.testing.assert_array_equal(told.totals(), own.totals())
+        np.testing.assert_array_equal(told.posteriors(), own.compact().posteriors())
+
+
+def test_a_change_of_look_repaints_without_asking_and_the_result_is_exact_again(apart: Apart, scan: Scan) -> None:
+    session = ColoringSession(scan, colorizer="ct_tissue", apart=apart)
+    work = session.work(2)
+    assert next(work) == 2
+    before = session.rgba[2].copy()
+    session.recolor(fade=1.0, window="bone")
+    assert (session.rgba[2] != before).any()
+    list(work)
+    assert session.stale == 0
+    expected = load_colorizer("ct_tissue", fade=1.0)(scan, window="bone")
+    np.testing.assert_array_equal(session.result().rgb, expected.rgb)
+
+
+def test_a_session_that_was_got_ready_is_the_one_that_works(apart: Apart, scan: Scan) -> None:
+    session = ColoringSession(scan, colorizer="auto", apart=apart)
+    session.get_ready()
+    assert session.step is Step.WAITING
+    assert session.colorizer.name == "ct_tissue"
+    assert session.done == 0
+    settled(session)
+    physics = ColoringSession(scan, colorizer="physics", apart=apart)
+    physics.get_ready()
+    assert physics.step is Step.WAITING
+    with pytest.raises(MedcolorError):
+        assert physics.colorizer, "physics fits in this process: not before somebody asks"
+
+
+def test_a_cancel_while_it_waits_for_the_process_takes_effect_at_once_and_work_goes_on(scan: Scan) -> None:
+    fresh = Apart()
+    try:
+        session = ColoringSession(scan, colorizer="ct_tissue", apart=fresh)
+        thread = threading.Thread(target=lambda: list(session.work()))
+        thread.start()
+        while fresh.pid is None:
+            time.sleep(0.01)
+        spent = time.process_time(), time.perf_counter()
+        session.cancel()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        assert min(time.process_time() - spent[0], time.perf_counter() - spent[1]) < 2
+        assert session.step is Step.CANCELLED
+        settled(session)
+    finally:
+        fresh.close()
+
+
+def test_closing_in_the_middle_ends_process_and_threads(scan: Scan) -> None:
+    before = threading.active_count()
+    fresh = Apart()
+    session = ColoringSession(scan, colorizer="ct_tissue", apart=fresh)
+    work = session.work()
+    next(work)
+    pid = fresh.pid
+    assert pid is not None
+    errors: list[BaseException] = []
+
+    def rest() -> None:
+        try:
+            list(work)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=rest)
+    thread.start()
+    session.close()
+    fresh.close()
+    fresh.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert errors == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    with pytest.raises(ColoringProcessError, match="closed"):
+        settled(ColoringSession(scan, colorizer="ct_tissue", apart=fresh))
+
+
+def test_the_death_of_the_process_is_one_sentence_and_the_next_press_goes_on(scan: Scan) -> None:
+    fresh = Apart()
+    try:
+        session = ColoringSession(scan, colorizer="ct_tissue", apart=fresh)
+        work = session.work(0)
+        done = [next(work), next(work)]
+        assert fresh.pid is not None
+        os.kill(fresh.pid, signal.SIGKILL)
+        with pytest.raises(ColoringProcessError, match=r"memory.*What is coloured stays"):
+            list(work)
+        assert session.step is Step.FAILED
+        assert session.done >= 2
+        rest = list(session.work())
+        assert set(done).isdisjoint(rest)
+        assert session.stale == 0
+        np.testing.assert_array_equal(session.result().rgb, load_colorizer("ct_tissue")(scan).rgb)
+    finally:
+        fresh.close()
+
+
+def test_what_the_network_refuses_has_its_own_words(apart: Apart, scan: Scan, folder: Path) -> None:
+    wrong = phantom.scan("MR", shape=(64, 64, 2))
+    with pytest.raises(ModalityError, match="ct_tissue colours CT"):
+        list(ColoringSession(wrong, colorizer="ct_tissue", apart=apart).work())
+    look = Look(load_palette("CT", "contrast"))
+    with pytest.raises(BundleError, match="is no bundle"):
+        ApartSlices(apart, read_card(folder), scan, lambda: look).evidence(0)
+    (folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(BundleError, match=r"model\.safetensors"):
+        ApartSlices(apart, read_card(folder), scan, lambda: look, trust=True)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_another(
+    apart: Apart, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Look(load_palette("CT", "contrast"))
+    card = card_of("ct_tissue", scan)
+    assert card is not None
+    there = ApartSlices(apart, card, scan, lambda: look)
+    expected = there.evidence(4).totals()
+
+    def never() -> None:
+        raise Cancelled
+
+    large = ApartSlices(apart, card, phantom.scan("CT", shape=(400, 400, 1)), lambda: look)
+    with monkeypatch.context() as patched:
+        patched.setattr("medcolor.viewing.apart._LOOK", 1e-4)
+        for _ in range(2):
+            with pytest.raises(Cancelled):
+                large.evidence(0, check=never)
+    np.testing.assert_array_equal(there.evidence(4).totals(), expected)
+
+
+def test_two_scans_share_the_process(apart: Apart, scan: Scan) -> None:
+    other = phantom.scan("CT", shape=(64, 72, 5))
+    sessions = [ColoringSession(each, colorizer="ct_tissue", apart=apart) for each in (scan, other)]
+    threads = [threading.Thread(target=lambda s=s: list(s.work())) for s in sessions]  # type: ignore[misc]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    for session, each in zip(sessions, (scan, other), strict=True):
+        np.testing.assert_array_equal(session.result().rgb, load_colorizer("ct_tissue")(each).rgb)
+
+
+def test_neither_torch_nor_monai_is_imported_where_the_window_is() -> None:
+    """A process of its own: here they are imported already."""
+    program = """
+import sys
+from medcolor import phantom
+from medcolor.viewing.apart import Apart
+from medcolor.viewing.session import ColoringSession
+apart = Apart()
+session = ColoringSession(phantom.scan("CT", shape=(64, 64, 3)), colorizer="auto", apart=apart)
+assert sorted(session.work()) == [0, 1, 2]
+session.recolor(palette="contrast", fade=0.5)
+list(session.work())
+session.probe(10, 10, 1), session.legend(), session.fidelity(), session.result()
+apart.close()
+heavy = {"torch", "monai"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_spec_without_a_bundle_has_no_card(scan: Scan) -> None:
+    assert card_of("physics", scan) is None
+    assert card_of("lut:hot_iron", scan) is None
+    assert card_of("nobody", scan) is None
+    unknown = phantom.scan("MR", shape=(16, 16, 1))
+    named = card_of("auto", scan)
+    assert named is not None
+    assert named.family == "CT"
+    assert card_of("auto", unknown) is None or card_of("auto", unknown).family == "MR"  # type: ignore[union-attr]
