@@ -70,6 +70,14 @@ def simulate_hints(ab: Tensor, *, stop: float = STOP, largest: int = LARGEST, re
     return hints
 
 
+def turn_hues(ab: Tensor, *, chance: float) -> Tensor:
+    """Return colours (N, 2, H, W), those of some pictures turned about gray by an angle of their own."""
+    count = len(ab)
+    angle = torch.where(torch.rand(count) < chance, (2 * torch.rand(count) - 1) * math.pi, torch.zeros(count))
+    cosine, sine = (f(angle).to(ab)[:, None, None] for f in (torch.cos, torch.sin))
+    return torch.stack([cosine * ab[:, 0] - sine * ab[:, 1], sine * ab[:, 0] + cosine * ab[:, 1]], dim=1)
+
+
 class HintObjective(ChromaObjective):
     """Cross-entropy on the bins, and ten times the regression, under simulated hints.
 
@@ -85,6 +93,9 @@ class HintObjective(ChromaObjective):
         Part of the steps without any hint.
     keep : float
         Chance of each global hint to be given.
+    turned : float
+        Chance of a hinted picture to have all its hues turned by one random angle, hints and answer alike: a user may
+        want a colour that no palette has, and a network that has seen only the palette's learns to overrule him. (Ours.)
     stop, largest, revealed
         Of the simulation.
     cross_entropy, color, consistency : float
@@ -96,6 +107,7 @@ class HintObjective(ChromaObjective):
         *,
         automatic: float = 0.3,
         keep: float = 0.25,
+        turned: float = 0.3,
         stop: float = STOP,
         largest: int = LARGEST,
         revealed: float = REVEALED,
@@ -104,7 +116,7 @@ class HintObjective(ChromaObjective):
         consistency: float = 0.5,
     ) -> None:
         super().__init__(cross_entropy=cross_entropy, color=color, consistency=consistency)
-        self.automatic, self.keep = automatic, keep
+        self.automatic, self.keep, self.turned = automatic, keep, turned
         self.stop, self.largest, self.revealed = stop, largest, revealed
 
     def prepare(
@@ -114,9 +126,20 @@ class HintObjective(ChromaObjective):
         super().prepare(network, samples, palette_ab=palette_ab, seed=seed)
         set_prior(bins_of(network), samples, self.palette_ab, uniform=0.5, alpha=0.0)
 
+    def look(
+        self, network: nn.Module, batch: Mapping[str, Tensor], lesson: Lesson, at: Step
+    ) -> tuple[ChromaOutput, dict[str, Tensor]]:
+        """Return what the network says of a batch, some of it in other hues, and the terms of it."""
+        if self._hinted(at):
+            lesson = lesson._replace(ab=turn_hues(lesson.ab, chance=self.turned))
+        return super().look(network, batch, lesson, at)
+
+    def _hinted(self, at: Step) -> bool:
+        return at.number >= self.automatic * at.options.steps
+
     def conditions(self, network: nn.Module, lesson: Lesson, at: Step) -> dict[str, Tensor]:
         """Return the hints of a simulated user; none in the first part of the steps."""
-        if at.number < self.automatic * at.options.steps:
+        if not self._hinted(at):
             return {}
         local = simulate_hints(lesson.ab, stop=self.stop, largest=self.largest, revealed=self.revealed)
         return {"hints": local} | self.overall(network, lesson)
@@ -152,4 +175,14 @@ def saturation(rgb: Tensor) -> Tensor:
     return (high - low) / high.clamp(min=math.ulp(1.0))
 
 
-__all__ = ["LARGEST", "REVEALED", "STOP", "HintObjective", "Patch", "draw_patches", "saturation", "simulate_hints"]
+__all__ = [
+    "LARGEST",
+    "REVEALED",
+    "STOP",
+    "HintObjective",
+    "Patch",
+    "draw_patches",
+    "saturation",
+    "simulate_hints",
+    "turn_hues",
+]
