@@ -128,10 +128,15 @@ def coarse(lesson: Lesson, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     network filled its input up, what lies beyond the image counts nowhere.
     """
     (height, width), (h, w) = lesson.gray.shape[-2:], size
-    rows, columns = -(-height // h), -(-width // w)
+    rows, columns = _stride(height, h), _stride(width, w)
     ab, pixels = lesson.ab[..., ::rows, ::columns][..., :h, :w], lesson.pixels[..., ::rows, ::columns][..., :h, :w]
     beyond = (0, w - ab.shape[-1], 0, h - ab.shape[-2])
     return nn.functional.pad(ab, beyond), nn.functional.pad(pixels, beyond)
+
+
+def _stride(length: int, cells: int) -> int:
+    """Return the side of a cell, a power of two, where some cells may lie beyond the image."""
+    return 1 << max(0, -(-length // cells) - 1).bit_length()
 
 
 def picture(gray: Tensor, ab: Tensor) -> Tensor:
