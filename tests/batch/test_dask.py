@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -124,6 +125,47 @@ def test_a_job_queue_without_its_library_says_how_to_install_it(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(SettingError, match=r"pip install .*dask-jobqueue"):
         start_jobs("slurm", 2, Caps())
+
+
+_SBATCH = """#!/bin/sh
+# Slurm as far as its users see it: takes a script, says a number, runs it as a process group of its own
+cp "$1" "$JOBS/$$"
+setsid sh "$JOBS/$$" > "$JOBS/$$.log" 2>&1 &
+echo $! > "$JOBS/$$.pid"
+echo "Submitted batch job $$"
+"""
+_SCANCEL = """#!/bin/sh
+for job in "$@"; do kill -9 -- "-$(cat "$JOBS/$job.pid")"; done
+"""
+
+
+def test_slurm_is_asked_for_workers_and_let_go_of_them(
+    source: Path, reference: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    import dask
+
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    for name, text in (("sbatch", _SBATCH), ("scancel", _SCANCEL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("JOBS", str(jobs))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    job = {"cores": 1, "processes": 1, "memory": "1GB", "interface": "lo", "death-timeout": 120}
+    with dask.config.set({"jobqueue.slurm": dask.config.get("jobqueue.slurm") | job}):
+        engine = start_jobs("slurm", 2, Caps())
+        report = run_batch(
+            [source / "0", source / "1"], tmp_path / "out", BatchSettings("lut:viridis"), quiet=True, engine=engine
+        )
+    assert report.exit_code == 0
+    assert nights.objects(tmp_path / "out").items() < reference.items()
+    assert len(list(jobs.glob("*.pid"))) == 2
+    since = time.monotonic()
+    while any(Path(f"/proc/{pid.read_text().strip()}").exists() for pid in jobs.glob("*.pid")):
+        assert time.monotonic() - since < 60, "a job was left running"
+        time.sleep(0.1)
 
 
 def test_only_a_stage_of_the_task_is_published(tmp_path: Path) -> None:
