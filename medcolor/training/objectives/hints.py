@@ -94,8 +94,8 @@ class HintObjective(ChromaObjective):
     keep : float
         Chance of each global hint to be given.
     turned : float
-        Chance of a hinted picture to have all its hues turned by one random angle, hints and answer alike: a user may
-        want a colour that no palette has, and a network that has seen only the palette's learns to overrule him. (Ours.)
+        Chance of a hinted picture to have its hues turned by one random angle, hints and answer alike: a user may want
+        a colour that no palette has, and a network that saw only the palette's learns to overrule him. (Ours.)
     stop, largest, revealed
         Of the simulation.
     cross_entropy, color, consistency : float
