@@ -13,6 +13,8 @@ from medcolor.scan import Scan
 from medcolor.training.metrics import expected_ab
 
 if TYPE_CHECKING:
+    import torch
+
     from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
 
@@ -142,7 +144,9 @@ def learned(
 
 
 def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", batch: int = 4) -> Predict:
-    """Return the arm of a network of :mod:`medcolor.networks.chroma` that is being trained, shown no condition.
+    """Return the arm of a network of :mod:`medcolor.networks.chroma` that is being trained.
+
+    It is shown no condition, but for the tissue posteriors of physics where it needs them, as in use.
 
     Parameters
     ----------
@@ -156,17 +160,21 @@ def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", bat
     """
     import torch
 
+    from medcolor import tissue
     from medcolor.colorizers.prediction import network_input
 
     def predict(scan: Scan) -> Colors:
         (ni, nj, nk), fitted = scan.shape, normalization.fit(scan)
         ab, doubt = np.empty((nk, nj, ni, 2), np.float32), np.empty((nk, nj, ni), np.float32)
         doubted = False
+        model = tissue.fit(scan) if "posteriors" in getattr(network, "needs", ()) else None
         with torch.no_grad():
             for start in range(0, nk, batch):
                 block = slice(start, min(start + batch, nk))
                 values, good = network_input(scan, fitted, block)
-                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device))
+                gray = torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device)
+                told = {} if model is None else {"posteriors": _by_slice(model.posteriors(block)).to(device)}
+                out = network(gray, **told)
                 ab[block] = out.ab.float().movedim(1, -1).cpu().numpy()
                 if good is not None:
                     ab[block][~good] = 0
@@ -175,6 +183,13 @@ def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", bat
         return Colors(ab, doubt if doubted else None)
 
     return predict
+
+
+def _by_slice(posteriors: NDArray[np.float32]) -> torch.Tensor:
+    """Return posteriors (K, n, nj, ni) as a network takes them, (n, K, nj, ni)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(posteriors.swapaxes(0, 1)))
 
 
 def shipped_colors(colorizer: ChromaColorizer) -> Predict:
