@@ -15,14 +15,16 @@ from medcolor import phantom
 from medcolor.benchmarking.colorizers.arms import GrayArm, LutArm
 from medcolor.benchmarking.colorizers.asked import Request
 from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm, bundle_arm
+from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.costs import measure_costs, peak_memory
 from medcolor.benchmarking.colorizers.hints import COUNTS, measure_hints, reveals, takes_hints
 from medcolor.benchmarking.colorizers.markdown import to_markdown
 from medcolor.benchmarking.colorizers.rows import paint
 from medcolor.benchmarking.colorizers.run import benchmark
 from medcolor.benchmarking.colorizers.table import to_csv
+from medcolor.benchmarking.colorizers.tables_of_color import best_table
 from medcolor.benchmarking.colorizers.views import find_views
-from medcolor.cielab import rgb_to_lab
+from medcolor.cielab import delta_e_2000, rgb_to_lab
 from medcolor.cli import run
 from medcolor.errors import OutputExistsError, SettingError, TrainingError
 from medcolor.luts import load_lut
@@ -180,6 +182,19 @@ def test_a_table_is_measured_as_it_is_shown(packs: Path, targets: Path) -> None:
     painted = paint(LutArm("hot_iron"), view)
     assert np.array_equal(painted.rgb, load_lut("hot_iron")[view.gray])
     assert np.allclose(painted.lab, rgb_to_lab(painted.rgb), atol=1e-3)
+
+
+def test_the_table_chosen_is_the_one_whose_pictures_are_nearest(packs: Path, targets: Path, tmp_path: Path) -> None:
+    val = find_views(packs, "CT", split="val", slices=2, cache=targets)
+    chosen, errors = best_table(val, Cells(tmp_path)), {}
+    for name in ("hot_iron", "viridis", chosen):
+        of_scans = [delta_e_2000(paint(LutArm(name), v).lab[v.body], v.target_lab[v.body]).mean() for v in val]
+        errors[name] = np.mean(of_scans)
+    (cell,) = tmp_path.iterdir()
+    kept = json.loads(cell.read_text())["errors"]
+    assert {name: kept[name] for name in errors} == pytest.approx(errors, rel=1e-4)
+    assert kept[chosen] == min(kept.values())
+    assert "gray" not in kept
 
 
 def test_hints_reveal_the_target_and_more_of_them_give_more(packs: Path, targets: Path, tmp_path: Path) -> None:
