@@ -50,13 +50,13 @@ CLAIMS = (
     Claim(
         "Cheng 2015: does clustering the references help Deep Colorization in CIEDE2000?",
         "deep",
-        "deep_one_cluster",
+        "deep_single",
         "ciede2000",
     ),
 )
 MONOTONE = "Zhang 2017: does every further step of hints raise PSNR, and how many hints reach +5 dB?"
-VARIANTS = tuple(claim.theirs for claim in CLAIMS)
-"""Controls of single claims; in the table only where their bundles are."""
+VARIANTS = (*(claim.theirs for claim in CLAIMS), "deep_blind", "welsh_level")
+"""Controls of single claims, and special cases of a method; in the table only where their bundles are."""
 
 
 @dataclass(frozen=True)
