@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from medcolor.bundle_files import TISSUE
@@ -42,7 +43,7 @@ def model_card(card: BundleCard, found: Evaluation | None) -> str:
             *_data(card, training),
             *_labels(card, training["labels"]),
             *_limits(card, training, found),
-            *_figures(found),
+            *_figures(found, training["validation"]),
         ]
     )
 
@@ -131,16 +132,24 @@ def _limits(card: BundleCard, training: dict[str, Any], found: Evaluation | None
     if rare:
         lines.append(f"- Seen in fewer than {_RARE} training patients: {', '.join(rare)}.")
     if found is None:
-        lines.append("- **Nothing was measured**: how good it is, is not known.")
+        lines.append("- **Nothing was measured** on test patients: how good it is on others than below, is not known.")
     else:
         missed = [bar.name for bar in found.bars() if bar.met is False]
         lines.append(f"- Bars not reached: {'; '.join(missed) or 'none of those measured'}.")
     return [*lines, ""]
 
 
-def _figures(found: Evaluation | None) -> list[str]:
+def _figures(found: Evaluation | None, validation: Mapping[str, float]) -> list[str]:
     if found is None:
-        return []
+        told = ", ".join(f"{name} {value:.2f}" for name, value in validation.items())
+        return [
+            "## On validation patients",
+            "",
+            f"{told}.",
+            "They chose when to stop and which weights to keep, so it does somewhat worse on others. Errors are mean",
+            "CIEDE2000 inside the body; `docs/training.md` of medcolor says what each figure is.",
+            "",
+        ]
     count = len(found.figures(found.arms[0]))
     body = found.to_markdown().splitlines()[1:]  # its title is this section's
     return [
