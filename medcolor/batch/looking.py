@@ -105,7 +105,7 @@ def look_at(instance: Any) -> Look:
 def _of_ours(ds: Any) -> bool:
     """Whether an object is medcolor's though a PACS wrote the file anew."""
     from medcolor.io.dicom import header
-    from medcolor.io.dicom.attributes import MODEL_NAME
+    from medcolor.io.dicom.provenance import MODEL_NAME
 
     return (
         header.text(ds, "Manufacturer") == "medcolor project" and header.text(ds, "ManufacturerModelName") == MODEL_NAME

@@ -8,8 +8,7 @@ import sqlite3
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,16 +23,16 @@ from medcolor.batch.manifest import write_manifest
 from medcolor.batch.metrics import Metrics
 from medcolor.batch.plan import Plan, Planner
 from medcolor.batch.progress import Progress
-from medcolor.batch.publishing import clear, is_full, publish, staging_folder
+from medcolor.batch.publishing import is_full, staging_folder
+from medcolor.batch.running import Running
 from medcolor.batch.salt import salt_of
 from medcolor.batch.settings import BatchSettings, Caps
 from medcolor.batch.summary import write_summary
-from medcolor.batch.task import FINISHED, BatchCode, Outcome, State, Task
+from medcolor.batch.task import FINISHED, State
 from medcolor.errors import MedcolorError, ReadCode, ReadError, SettingError, WriteError
 
 T = TypeVar("T")
 _PAUSE = 10.0  # seconds between two tries to write to a disk that is full
-_SAID = 20  # refusals said one by one; the others are in the summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,108 +56,6 @@ class BatchReport:
     summary: Path | None
     plan: Plan
     seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Run:
-    """What a run holds while it goes on."""
-
-    journal: Journal
-    plan: Plan
-    accounts: Accounts
-    caps: Caps
-    progress: Progress
-    pause: float
-    queue: deque[Task]
-    deaths: Counter[str] = field(default_factory=Counter)
-    open: int = 0  # tasks given to the engine
-    through: int = 0
-    resume_at: float = 0.0
-    paused: bool = False
-    metrics: Metrics = field(default_factory=lambda: Metrics(None))
-
-    def tell(self, exit_code: int | None = None) -> None:
-        """Bring the metrics up to date."""
-        todo = len(self.plan.todo)
-        self.metrics.tell(self.accounts, todo=todo, through=self.through, paused=self.paused, exit_code=exit_code)
-
-    def next(self) -> Task | None:
-        """Return the next task; on a full disk one at a time, now and then."""
-        if not self.queue or (self.paused and (self.open or time.monotonic() < self.resume_at)):
-            return None
-        self.open += 1
-        return self.queue.popleft()
-
-    def take(self, task: Task, outcome: Outcome) -> bool:
-        """Take in what came of a task; whether it is through."""
-        self.open -= 1
-        outcome = self._publish(task, outcome)
-        if outcome.state is State.NO_SPACE:
-            self.full()
-            self.queue.appendleft(task)
-            return False
-        if self.paused:
-            self.paused = False
-            self.progress.say("there is room again: going on", always=True)
-        if outcome.state is State.DIED:
-            self.deaths[task.key] += 1
-            if self.deaths[task.key] < self.caps.tries:
-                self._keep(task, outcome)  # the next run counts on
-                self.queue.append(task)
-                return False
-            reason = f"{outcome.reason} {self.deaths[task.key]} tries; --retry tries again."
-            outcome = replace(outcome, state=State.PARKED, reason=reason)
-        self._note(task, outcome)
-        return True
-
-    def _publish(self, task: Task, outcome: Outcome) -> Outcome:
-        """Give an output its final name: here and nowhere else, whoever made it."""
-        out = Path(task.out)
-        try:
-            if outcome.stage:
-                publish(out, task.key, outcome.stage, out / task.folder)
-        except (OSError, ValueError) as error:
-            state, code = (
-                (State.NO_SPACE, BatchCode.NO_SPACE) if is_full(error) else (State.FAILED, BatchCode.WRITE_FAILED)
-            )
-            outcome = Outcome(state, code, "The output could not be put in its place.", outcome.inputs)
-        clear(out, task.key)
-        return outcome
-
-    def _note(self, task: Task, outcome: Outcome) -> None:
-        seen, left_out = self.plan.seen[task.key], len(outcome.left_out)
-        if outcome.state is State.UNCHANGED:
-            self.journal.renew(task.key, seen)
-            row = self.journal.row(task.key)
-            assert row is not None
-            outcome, left_out = row.outcome, row.left_out
-            self.accounts.earlier += 1
-        else:
-            self._keep(task, outcome)
-        self.accounts.add_series(task, outcome, left_out)
-        self.through += 1
-        if outcome.state in BAD and len(self.accounts.refusals) <= _SAID:
-            self.progress.say(f"series {task.name} ({len(task.files)} files): {outcome.code}: {outcome.reason}")
-
-    def _keep(self, task: Task, outcome: Outcome) -> None:
-        finished, seen = datetime.now(UTC).isoformat(timespec="seconds"), self.plan.seen[task.key]
-        self.journal.keep(task, outcome, seen=seen, deaths=self.deaths[task.key], finished=finished)
-
-    def full(self) -> None:
-        """Note that the disk is full, and say it once."""
-        self.resume_at = time.monotonic() + self.pause
-        if not self.paused:
-            self.paused = True
-            self.tell()
-            self.progress.say(
-                "paused: no space is left for the output. Make room, and it goes on; nothing is half-written.",
-                always=True,
-            )
-
-    def wait(self) -> None:
-        """Wait where the journal finds the disk full."""
-        self.full()
-        time.sleep(self.pause)
 
 
 def run_batch(
@@ -241,7 +138,7 @@ def run_batch(
                 each.scratch = None if dry_run else staging_folder(out)  # a killed run's is cleared by the next
             about = _hello(pool, settings)
             salt = salt_of(out, salt_file, keep=not dry_run) if settings.deidentify else None
-            run: list[_Run] = []
+            run: list[Running] = []
 
             def on_full() -> None:
                 run[0].wait() if run else time.sleep(pause)
@@ -269,7 +166,7 @@ def run_batch(
                 if dry_run:
                     return BatchReport(0, accounts, None, plan)
                 deaths = Counter({} if retry else plan.deaths)
-                run.append(_Run(journal, plan, accounts, caps, progress, pause, deque(plan.todo), deaths))
+                run.append(Running(journal, plan, accounts, caps, progress, pause, deque(plan.todo), deaths))
                 run[0].metrics = Metrics(metrics)
                 since = time.monotonic()
                 _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
@@ -335,7 +232,7 @@ def _plan_line(plan: Plan, accounts: Accounts) -> str:
     return ": ".join([parts[0], ", ".join(parts[1:])])
 
 
-def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) -> None:
+def _work(run: Running, engine: Engine, write: Callable[[str, list[Row]], None]) -> None:
     """Do what is left, and write the manifest of each study whose series are all through."""
     left = Counter(task.study for task in run.plan.todo)
     keys: defaultdict[str, list[str]] = defaultdict(list)
@@ -361,7 +258,7 @@ def _work(run: _Run, engine: Engine, write: Callable[[str, list[Row]], None]) ->
             tell(task.study)
 
 
-def _again(run: _Run, action: Callable[[], T]) -> T:
+def _again(run: Running, action: Callable[[], T]) -> T:
     """Write something small; wait while the disk is full."""
     while True:
         try:
