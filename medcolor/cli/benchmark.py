@@ -58,7 +58,8 @@ def colorizers(
     slices
         At most so many of each patient, spread evenly.
     also
-        Folder of a further bundle, with --trust; may be given several times.
+        A further bundle, or a folder with bundles, with --trust; may be given several times. A bundle is called what
+        its folder is called, without the modality in front: ct_nazeri_unet is nazeri_unet.
     trust
         A bundle is code: the ones in these folders may run on this computer.
     tables

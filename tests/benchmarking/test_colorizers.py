@@ -26,7 +26,7 @@ from medcolor.benchmarking.colorizers.tables_of_color import best_table
 from medcolor.benchmarking.colorizers.views import find_views
 from medcolor.cielab import delta_e_2000, rgb_to_lab
 from medcolor.cli import run
-from medcolor.errors import OutputExistsError, SettingError, TrainingError
+from medcolor.errors import BundleError, OutputExistsError, SettingError, TrainingError
 from medcolor.luts import load_lut
 from medcolor.training.arms import physics
 from medcolor.training.datasets import TissueDataset
@@ -159,7 +159,8 @@ def test_further_bundles_are_measured_by_their_names_and_their_weights(
     for seed in (1, 2):
         folder = tmp_path / str(seed) / "ct_nazeri"
         chroma_bundle(folder, seed=seed)
-        options = {"methods": ("gray", "nazeri"), "also": (folder,), "slices": 1}
+        chroma_bundle(tmp_path / str(seed) / "xr_plain", family="XR")
+        options = {"methods": ("gray", "nazeri"), "also": (folder.parent,), "slices": 1}
         table, shown = benchmark(asked(packs, targets, tmp_path / "cells", **options))
         entry = table.entry("nazeri", "CT")
         assert entry is not None
@@ -173,6 +174,8 @@ def test_further_bundles_are_measured_by_their_names_and_their_weights(
     assert found[0] != found[1]
     with pytest.raises(SettingError, match="second nazeri"):
         benchmark(asked(packs, targets, tmp_path / "cells", also=(folder, folder)))
+    with pytest.raises(BundleError, match="none in it"):
+        benchmark(asked(packs, targets, tmp_path / "cells", also=(packs,)))
     command = ["benchmark", "colorizers", "--data", str(packs), "-o", str(tmp_path / "out"), "--also", str(folder)]
     assert run(command) == 2, "nobody said that it is trusted"
 

@@ -18,7 +18,7 @@ from medcolor.benchmarking.colorizers.claims import VARIANTS
 from medcolor.benchmarking.colorizers.table import CONTROLS, SYSTEMS
 from medcolor.benchmarking.colorizers.tables_of_color import best_table
 from medcolor.benchmarking.colorizers.views import SLICES, View, data_identity, find_views
-from medcolor.bundle_files import TISSUE
+from medcolor.bundle_files import TISSUE, is_complete, read_card
 from medcolor.errors import BundleError, SettingError, TrainingError
 from medcolor.scan import MODALITIES
 
@@ -40,7 +40,7 @@ class Request:
     slices : int
         At most so many of each patient.
     also : sequence of Path
-        Folders of further bundles; their code runs here.
+        Further bundles, or folders with bundles; their code runs here.
     targets, cells : Path
         Folders of targets, and of what an interrupted run keeps.
     costs : bool
@@ -155,10 +155,10 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
             arms[method] = _named(bundle_arm(config_dir() / name), method, config_dir() / name)
         else:
             missing[method] = f"no bundle {name}"
-    for folder in request.also:
-        arm = bundle_arm(folder)
-        if arm.card.family != family:
+    for folder in (bundle for path in request.also for bundle in bundles_in(path)):
+        if read_card(folder).family != family:
             continue
+        arm = bundle_arm(folder)
         if arm.method in arms:
             raise SettingError(
                 f"{folder} is a second {arm.method} of {family}. Leave that one out, or rename the folder."
@@ -166,6 +166,20 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
         missing.pop(arm.method, None)
         arms[arm.method] = arm
     return arms, missing
+
+
+def bundles_in(folder: Path) -> list[Path]:
+    """Return the folder itself if it is a bundle, else the bundles in it.
+
+    Raises
+    ------
+    BundleError
+        There are none.
+    """
+    found = [folder] if is_complete(folder) else sorted(path for path in folder.glob("*") if is_complete(path))
+    if not found:
+        raise BundleError(f"{folder} is no bundle, and there is none in it.")
+    return found
 
 
 def _named(arm: TissueArm | ChromaArm, method: str, folder: Path) -> TissueArm | ChromaArm:
