@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -77,6 +79,7 @@ def associated(
         entity.add_requested_context(uid, list(UNCOMPRESSED))
     negotiation = [*_roles(entity, stores), *_user(address)]
     tls = (client_tls(address), address.host) if address.encrypted else None
+    _knock(address, None if tls is None else tls[0])
     try:
         association = entity.associate(
             _resolved(address.host),
@@ -135,6 +138,18 @@ def _user(address: Address) -> list[Any]:
     if address.password:
         item.secondary_field = read_secret(address.password).encode()
     return [item]
+
+
+def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
+    """See whether somebody is there: pynetdicom leaves a socket open that did not connect, and does not say why."""
+    try:
+        with socket.create_connection((address.host, address.port), address.timeout) as plain:
+            if tls is not None:
+                tls.wrap_socket(plain, server_hostname=address.host).close()
+    except ssl.SSLError:
+        raise PeerError("No TLS with it: its certificate, or ours, is not trusted.", code="Tls") from None
+    except OSError:
+        raise PeerError("It cannot be reached.") from None
 
 
 def _resolved(host: str) -> str:

@@ -105,7 +105,7 @@ def open_peer(address: Address | str) -> Peer:
 
 def silence() -> None:
     """Keep the libraries' logs to themselves: they quote addresses with UIDs, and whole data sets."""
-    for name in ("pynetdicom", "dicomweb_client", "urllib3", "requests"):
+    for name in ("pynetdicom", "dicomweb_client", "retrying", "urllib3", "requests"):
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.handlers[:] = [logging.NullHandler()]

@@ -23,7 +23,7 @@ STUDY_KEYS = frozenset(
     }
 )
 SERIES_KEYS = frozenset({"BodyPartExamined", "Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber"})
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
 
 
 def parse_query(texts: Sequence[str]) -> dict[str, str]:
@@ -49,7 +49,7 @@ def parse_query(texts: Sequence[str]) -> dict[str, str]:
 
 
 def is_uid(text: str) -> bool:
-    """Whether a text has the characters and the length of a UID."""
+    """Whether a text is made as a UID is; zeros that lead are forgiven, as archives hold them."""
     return _UID.fullmatch(text) is not None
 
 

@@ -6,15 +6,19 @@ broker inside its network hands out sockets, and this process pumps bytes.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,10 +87,10 @@ class Network:
             raise ConnectionRefusedError
         return socket.socket(fileno=descriptors[0])
 
-    def lead_in(self, port: int) -> int:
-        """Return a port of this computer's loopback that leads to ``port`` inside."""
+    def lead_in(self, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Return a port of this computer's loopback that leads to ``port`` inside; with ``tls`` as a proxy does."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._serve(listener, lambda: self.socket("connect", port))
+        self._serve(listener, lambda: self.socket("connect", port), tls)
         return int(listener.getsockname()[1])
 
     def lead_out(self, port: int) -> None:
@@ -102,12 +106,12 @@ class Network:
         self._wire.close()
         self._broker.wait(10)
 
-    def _serve(self, listener: socket.socket, connect: Any) -> None:
+    def _serve(self, listener: socket.socket, connect: Any, tls: ssl.SSLContext | None = None) -> None:
         self._listeners.append(listener)
-        threading.Thread(target=_accept, args=(listener, connect), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, connect, tls), daemon=True).start()
 
 
-def _accept(listener: socket.socket, connect: Any) -> None:
+def _accept(listener: socket.socket, connect: Any, tls: ssl.SSLContext | None) -> None:
     while True:
         try:
             near, _ = listener.accept()
@@ -118,27 +122,22 @@ def _accept(listener: socket.socket, connect: Any) -> None:
         except OSError:
             near.close()
             continue
-        done = threading.Semaphore(0)
-        for source, target in ((near, far), (far, near)):
-            threading.Thread(target=_pump, args=(source, target, done), daemon=True).start()
-        threading.Thread(target=_close, args=(done, near, far), daemon=True).start()
+        threading.Thread(target=_pump, args=(near, far, tls), daemon=True).start()
 
 
-def _pump(source: socket.socket, target: socket.socket, done: threading.Semaphore) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    for end in (source, target):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RD if end is source else socket.SHUT_WR)
-    done.release()
-
-
-def _close(done: threading.Semaphore, *ends: socket.socket) -> None:
-    for _ in ends:
-        done.acquire()
-    for end in ends:
-        end.close()
+def _pump(near: socket.socket, far: socket.socket, tls: ssl.SSLContext | None) -> None:
+    """Carry bytes both ways until one end goes; with ``tls`` the near end is encrypted."""
+    with contextlib.suppress(OSError), near, far:
+        if tls is not None:
+            near = tls.wrap_socket(near, server_side=True)
+        with near:
+            while True:
+                more = isinstance(near, ssl.SSLSocket) and near.pending()
+                for source in [near] if more else select.select([near, far], [], [])[0]:
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    (far if source is near else near).sendall(data)
 
 
 class Orthanc:
@@ -209,18 +208,23 @@ class Orthanc:
             self.stop(kill=True)
         self.network.close()
 
-    def rest(self, path: str, data: bytes | None = None) -> Any:
+    def rest(self, path: str, data: bytes | None = None, method: str | None = None) -> Any:
         """Ask its own interface, which is none of ours: what it holds."""
-        import base64
-        import urllib.request
-
         token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http}{path}", data, {"Authorization": f"Basic {token}"}
+            f"http://127.0.0.1:{self.http}{path}", data, {"Authorization": f"Basic {token}"}, method=method
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
             text = answer.read()
         return text if path.endswith("/file") else json.loads(text)
+
+    def find(self, uid: str) -> list[str]:
+        """Return its names for an object."""
+        found = self.rest("/tools/lookup", str(uid).encode())
+        return [each["ID"] for each in found if each["Type"] == "Instance"]
+
+    def delete(self, path: str) -> None:
+        self.rest(path, method="DELETE")
 
     def put(self, folder: Path) -> None:
         for path in sorted(folder.rglob("*.dcm")):

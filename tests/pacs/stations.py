@@ -77,11 +77,11 @@ def station(
     quiet: str = "1s",
     keep: str = "1h",
     free: str = "1MiB",
-    port: int = 0,
+    more: str = "",
 ) -> Iterator[tuple[Station, int]]:
     folder.mkdir(parents=True, exist_ok=True)
-    config, port = folder / "node.yaml", port or free_port()
-    config.write_text(CONFIG.format(port=port, quiet=quiet, keep=keep, free=free, send=send))
+    config, port = folder / "node.yaml", free_port()
+    config.write_text(CONFIG.format(port=port, quiet=quiet, keep=keep, free=free, send=send) + more)
     running = Station(config, folder / "root", free_port(), env)
     try:
         yield running, port
