@@ -146,7 +146,7 @@ class CellStore:
         """Keep a cell: all of it, or nothing."""
         record = {"cell": asdict(cell), "depends": dict(depends), "outcome": outcome.to_json()}
         path, pictures = self.folder / f"{key}.json", self.folder / f"{key}.npz"
-        arrays = {f"{place:04d}": one.labels for place, one in enumerate(outcome.shown)}
+        arrays: dict[str, Any] = {f"{place:04d}": one.labels for place, one in enumerate(outcome.shown)}
         names = np.array([[one.patient, str(one.k)] for one in outcome.shown], dtype=str)
         with atomic_files([pictures, path], force=True) as files:
             with files.open(pictures) as stream:
@@ -164,10 +164,8 @@ class CellStore:
     def _shown(self, key: str) -> Sequence[Shown]:
         try:
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
-                return [
-                    Shown(str(patient), int(k), kept[f"{place:04d}"])
-                    for place, (patient, k) in enumerate(kept["names"])
-                ]
+                named = enumerate(kept["names"].reshape(-1, 2).tolist())
+                return [Shown(str(patient), int(k), kept[f"{place:04d}"]) for place, (patient, k) in named]
         except (OSError, ValueError, KeyError):
             return ()  # pictures are a courtesy; the figures are what counts
 
