@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medcolor.benchmarking.colorizers import figures
 from medcolor.benchmarking.colorizers.arms import Arm, GrayArm, LutArm, PhysicsArm
-from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm, TissueArm, bundle_arm
+from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm, TissueArm, bundle_arm, bundle_label
 from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.claims import VARIANTS
 from medcolor.benchmarking.colorizers.table import CONTROLS, SYSTEMS
@@ -23,6 +23,7 @@ from medcolor.errors import BundleError, SettingError, TrainingError
 from medcolor.scan import MODALITIES
 
 METHODS = (*CONTROLS, *SYSTEMS)
+UNTRAINED = ("gray", "lut", "physics")
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,14 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
 
     arms: dict[str, Arm] = {}
     missing: dict[str, str] = {}
-    there = bundle_names()
-    more = [name for name in VARIANTS if f"{family.lower()}_{name}" in there and name not in request.methods]
-    for method in (*request.methods, *more):
+    there, further = bundle_names(), further_bundles(request, family)
+    for method in methods_of(request, family):
         name = f"{family.lower()}_{method}"
-        if method == "gray":
+        if method in further:
+            if name in there:
+                raise SettingError(f"{further[method]} is a second {method} of {family}: rename its folder.")
+            arms[method] = bundle_arm(further[method])
+        elif method == "gray":
             arms[method] = GrayArm()
         elif method == "physics":
             arms[method] = PhysicsArm(family)
@@ -155,17 +159,46 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
             arms[method] = _named(bundle_arm(config_dir() / name), method, config_dir() / name)
         else:
             missing[method] = f"no bundle {name}"
-    for folder in (bundle for path in request.also for bundle in bundles_in(path)):
-        if read_card(folder).family != family:
-            continue
-        arm = bundle_arm(folder)
-        if arm.method in arms:
-            raise SettingError(
-                f"{folder} is a second {arm.method} of {family}. Leave that one out, or rename the folder."
-            )
-        missing.pop(arm.method, None)
-        arms[arm.method] = arm
     return arms, missing
+
+
+def methods_of(request: Request, family: str) -> list[str]:
+    """Return the rows of a family in order: those asked for, variants that are there, and further bundles."""
+    from medcolor.bundles import bundle_names
+
+    there = bundle_names()
+    variants = [name for name in VARIANTS if f"{family.lower()}_{name}" in there]
+    return list(dict.fromkeys((*request.methods, *variants, *further_bundles(request, family))))
+
+
+def arms_expected(request: Request, family: str) -> int:
+    """Return how many of its rows can be measured, if there is anybody to test and to validate on."""
+    from medcolor.bundles import bundle_names
+
+    there = {*UNTRAINED, *further_bundles(request, family)}
+    named = {name.removeprefix(f"{family.lower()}_") for name in bundle_names() if name.startswith(family.lower())}
+    return len((there | named) & set(methods_of(request, family)))
+
+
+def further_bundles(request: Request, family: str) -> dict[str, Path]:
+    """Return the bundles of a family that were given, by what they are called in the table.
+
+    Raises
+    ------
+    BundleError
+        A folder is none and holds none.
+    SettingError
+        Two of one name.
+    """
+    found: dict[str, Path] = {}
+    for folder in (bundle for path in request.also for bundle in bundles_in(path)):
+        card = read_card(folder)
+        if card.family != family:
+            continue
+        if (name := bundle_label(card)) in {*found, *UNTRAINED}:
+            raise SettingError(f"{folder} is a second {name} of {family}. Leave one out, or rename its folder.")
+        found[name] = folder
+    return found
 
 
 def bundles_in(folder: Path) -> list[Path]:
@@ -190,4 +223,4 @@ def _named(arm: TissueArm | ChromaArm, method: str, folder: Path) -> TissueArm |
     return arm
 
 
-__all__ = ["METHODS", "Modality", "Request", "find_modality"]
+__all__ = ["METHODS", "Modality", "Request", "arms_expected", "find_modality", "methods_of"]

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from medcolor.benchmarking.colorizers import costs as costs_module
 from medcolor.benchmarking.colorizers import figures, hints, rows, views
 from medcolor.benchmarking.colorizers.arms import Arm, code_hash
-from medcolor.benchmarking.colorizers.asked import Modality, Request, find_modality
+from medcolor.benchmarking.colorizers.asked import Modality, Request, arms_expected, find_modality
 from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm
 from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.costs import ROUNDS, SIDE, UNIT_SIDE, Costs, measure_costs
-from medcolor.benchmarking.colorizers.hints import HintCurve, chosen, measure_hints, takes_hints
+from medcolor.benchmarking.colorizers.hints import HintCurve, measure_hints, takes_hints
 from medcolor.benchmarking.colorizers.rows import Row, measure, paint
 from medcolor.benchmarking.colorizers.table import MEASURED, NOBODY, NOT_CHOSEN, NOT_TRAINED, Entry, Table
+from medcolor.benchmarking.colorizers.views import chosen_cases, slices_expected
 from medcolor.errors import TrainingError
 
 Progress = Callable[[int, int], None]
-_COSTS_STEPS = 20  # what costs and hints of an arm count beside its slices in the progress
+_COSTS_STEPS = 20  # what the costs of an arm count beside its slices in the progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +58,19 @@ def benchmark(request: Request, *, progress: Progress | None = None) -> tuple[Ta
     BundleError
         A bundle is damaged.
     """
-    cells = Cells(request.cells)
-    modalities = [find_modality(request, family, cells) for family in request.families]
-    if not any(modality.views for modality in modalities):
-        raise TrainingError(f"No test patients. {modalities[0].problem}")
-    count = _Count(sum(_steps(modality, request) for modality in modalities), progress)
+    cells, count = Cells(request.cells), _Count(sum(_steps(request, f) for f in request.families), progress)
     entries: list[Entry] = []
     shown: list[Shown] = []
-    for modality in modalities:
+    problem = ""
+    for family in request.families:  # one modality in memory at a time
+        modality = find_modality(request, family, cells)
+        problem = problem or modality.problem
         entries += _entries(modality, request, cells, count)
         if modality.views:
             shown.append(_pictures(modality))
+    if not shown:
+        raise TrainingError(f"No test patients. {problem}")
+    count.finish()
     return Table(entries, tuple(_facts(entries, request))), shown
 
 
@@ -78,16 +81,21 @@ class _Count:
         self._done, self._total, self._tell = 0, total, tell
 
     def __call__(self, steps: int = 1) -> None:
-        self._done += steps
+        self._done = min(self._done + steps, self._total)
         if self._tell is not None:
             self._tell(self._done, self._total)
 
+    def finish(self) -> None:
+        self(self._total)
 
-def _steps(modality: Modality, request: Request) -> int:
-    slices = sum(len(view.slices) for view in modality.views)
-    each = sum(slices + (_COSTS_STEPS if request.costs else 0) for _ in modality.arms)
-    told = [arm for arm in modality.arms.values() if takes_hints(arm)]
-    return each + len(told) * len(chosen(modality.views)) * len(hints.COUNTS)
+
+def _steps(request: Request, family: str) -> int:
+    """Return about how much there is to do; nothing is loaded for it."""
+    try:
+        cases = chosen_cases(request.data, family, "test", request.patients, request.slices)
+    except TrainingError:
+        return 0
+    return arms_expected(request, family) * (slices_expected(cases) + (_COSTS_STEPS if request.costs else 0))
 
 
 def _entries(modality: Modality, request: Request, cells: Cells, count: _Count) -> Iterator[Entry]:
@@ -130,9 +138,8 @@ def _curve(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> HintCur
     depends = (arm.identity, modality.identity, code_hash(hints, rows, figures, views))
     name = f"{modality.family}-{arm.method}-hints"
     if (record := cells.find(name, *depends)) is not None:
-        count(len(chosen(modality.views)) * len(hints.COUNTS))
         return HintCurve.from_json(record)
-    curve = measure_hints(arm, modality.views, progress=lambda: count(len(hints.COUNTS)))
+    curve = measure_hints(arm, modality.views, progress=lambda: count(0))
     cells.keep(name, curve.to_json(), *depends)
     return curve
 

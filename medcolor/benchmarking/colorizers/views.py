@@ -129,6 +129,19 @@ def find_views(
     TrainingError
         Nobody of this family and side.
     """
+    palette = load_palette(family, STYLE)
+    return [_view(case, share, palette, cache) for case, share in chosen_cases(data, family, split, patients, slices)]
+
+
+def chosen_cases(
+    data: Path | None, family: str, split: str, patients: int | None, slices: int
+) -> list[tuple[Case, int]]:
+    """Return which scans are looked at, and how many slices of each; nothing is loaded.
+
+    Raises
+    ------
+    TrainingError
+    """
     with warnings.catch_warnings():
         if family in SIMULATED:  # table and page say so
             warnings.simplefilter("ignore", MedcolorWarning)
@@ -136,15 +149,17 @@ def find_views(
     if not cases:
         raise TrainingError(f"No {split} patients of {family} in {data or 'the folder of packs'}.")
     everybody = sorted({case.patient for case in cases})
-    chosen = {everybody[n] for n in spread(len(everybody), patients or len(everybody))}
-    palette, views = load_palette(family, STYLE), []
-    for patient in sorted(chosen):
+    found = []
+    for patient in (everybody[n] for n in spread(len(everybody), patients or len(everybody))):
         theirs = [case for case in cases if case.patient == patient]
         theirs = [theirs[n] for n in spread(len(theirs), slices)]
-        for place, case in enumerate(theirs):
-            share = slices // len(theirs) + (place < slices % len(theirs))
-            views.append(_view(case, share, palette, cache))
-    return views
+        found += [(case, slices // len(theirs) + (n < slices % len(theirs))) for n, case in enumerate(theirs)]
+    return found
+
+
+def slices_expected(cases: Sequence[tuple[Case, int]]) -> int:
+    """Return about how many slices that will be."""
+    return sum(len(chosen_slices(c.slices, share, contiguous=bool(c.contiguous))[0]) for c, share in cases)
 
 
 def spread(count: int, wanted: int) -> list[int]:
