@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from medcolor.scan import frozen_view
 
 Floats = NDArray[np.float64]
 
@@ -229,16 +232,21 @@ def _satterthwaite(variances: Floats, degrees: Sequence[float]) -> float:
 
 def _bootstrap(folds: Sequence[Floats], shares: Floats, draws: int) -> tuple[float, float]:
     """Draw trainings and patients of every fold again; both in an order of their own, so that theirs does not count."""
-    chance = np.random.default_rng(0)
     total = np.zeros(draws)
-    for fold, share in zip(folds, shares, strict=True):
+    for place, (fold, share) in enumerate(zip(folds, shares, strict=True)):
         order = fold[np.argsort(fold.mean(axis=1), kind="stable")][:, np.argsort(fold.mean(axis=0), kind="stable")]
         runs, patients = order.shape
-        which = chance.multinomial(runs, np.full(runs, 1 / runs), size=draws)
-        who = chance.multinomial(patients, np.full(patients, 1 / patients), size=draws)
-        total += share * ((which @ order) * who).sum(axis=1) / order.size
+        which, who = _drawn(runs, draws, 2 * place), _drawn(patients, draws, 2 * place + 1)
+        total += share * np.einsum("dp,dp->d", which @ order, who) / order.size
     low, high = np.percentile(total, (100 * LEVEL / 2, 100 - 100 * LEVEL / 2))
     return float(low), float(high)
+
+
+@lru_cache(maxsize=16)
+def _drawn(count: int, draws: int, seed: int) -> Floats:
+    """Return how often each of ``count`` is drawn, (draws, count); the same for all arms."""
+    chance = np.random.default_rng(seed)
+    return frozen_view(chance.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64))
 
 
 def _wilcoxon(means: Floats) -> float:

@@ -166,7 +166,7 @@ def _line(
     group: Group, arm: str, table: tuple[Floats, Floats], one: Estimate, verdict: Verdict, family: int, control: bool
 ) -> Line:
     known = np.isfinite(table[0] - table[1])
-    means = [float(side[known].mean()) if known.any() else NOTHING for side in table]
+    mean, base = (float(side[known].mean()) if known.any() else NOTHING for side in table)
     low, high = one.interval()
     return Line(
         group.task,
@@ -180,7 +180,8 @@ def _line(
         one.patients,
         one.left_out,
         f"mean of {GRAY} and {AGAIN}" if group.doubled(arm) else GRAY,
-        *means,
+        mean,
+        base,
         one.difference,
         low,
         high,
