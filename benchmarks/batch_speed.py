@@ -56,6 +56,8 @@ def workers(base: Path) -> None:
     source = make(base / "in", 24, (256, 256, 24))
     one_, two = (run(source, base / f"out{n}", n, "physics") for n in (1, 2))
     print(f"workers: one {one_['seconds']:.1f} s, two {two['seconds']:.1f} s: {one_['seconds'] / two['seconds']:.2f} x")
+    used = 2 * one_["cpu"] / two["cpu"]  # what two free processors would come to, start-up of two children included
+    print(f"workers: processor seconds {one_['cpu']:.1f} and {two['cpu']:.1f}: {used:.2f} x on free processors")
 
 
 def memory(base: Path) -> None:

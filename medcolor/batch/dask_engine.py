@@ -152,7 +152,7 @@ def connect(address: str, caps: Caps, *, device: str = "auto") -> DaskEngine:
     Raises
     ------
     SettingError
-        dask.distributed is not installed; nobody answers there.
+        dask.distributed is not installed; nobody answers there, or it has no worker.
     """
     try:
         from distributed import Client
@@ -162,6 +162,11 @@ def connect(address: str, caps: Caps, *, device: str = "auto") -> DaskEngine:
         client = Client(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SettingError(f"No Dask scheduler answers at {address} ({type(error).__name__}).") from None
+    try:
+        client.wait_for_workers(1, timeout=_CONNECT)
+    except TimeoutError:
+        client.close()
+        raise SettingError(f"The Dask cluster at {address} has no worker; start some: dask worker {address}") from None
     return DaskEngine(client, caps, device=device)
 
 

@@ -70,8 +70,8 @@ def _answer(request: dict[str, Any], colorizers: dict[str, Any]) -> dict[str, An
             return {"looks": [look(Path(name)) for name in request["files"]]}
         task = Task.from_json(request["task"])
         limit_memory(None)
-        paint, meaning = _colorizer(task.settings, colorizers)
-        if request.get("expect", meaning) != meaning:
+        paint = _colorizer(task.settings, colorizers)
+        if request.get("expect") and request["expect"] != _meaning_here(task.settings, colorizers):
             reason = "This worker has another version, network or palette than the one that was asked first."
             return {"outcome": Outcome(State.FAILED, BatchCode.OTHER_VERSION, reason).to_json()}
         limit_memory(None if "cuda" in str(getattr(paint, "torch_device", "")) else request["memory"])
@@ -96,16 +96,23 @@ def hello(record: dict[str, Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "message": str(error)}
 
 
-def _colorizer(record: dict[str, Any], colorizers: dict[str, Any]) -> tuple[Any, str]:
-    """Return the colorizer of a task's settings, and a digest of all that they come to here."""
+def _colorizer(record: dict[str, Any], colorizers: dict[str, Any]) -> Any:
     from medcolor.batch.settings import BatchSettings, digest_of
 
     name = digest_of(record | {"modality": None})
     if name not in colorizers:
         colorizers.clear()
-        settings = BatchSettings(**record)
-        colorizers[name] = settings.load(), meaning(settings.fingerprint(), _versions())
+        colorizers[name] = BatchSettings(**record).load()
     return colorizers[name]
+
+
+def _meaning_here(record: dict[str, Any], colorizers: dict[str, Any]) -> str:
+    """Return what the settings of a task come to on this computer; worked out once, as the colorizer is."""
+    from medcolor.batch.settings import BatchSettings
+
+    if "meaning" not in colorizers:
+        colorizers["meaning"] = meaning(BatchSettings(**record).fingerprint(), _versions())
+    return str(colorizers["meaning"])
 
 
 def meaning(fingerprint: dict[str, Any], versions: dict[str, str]) -> str:

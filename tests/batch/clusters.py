@@ -34,6 +34,7 @@ class Cluster:
     """A scheduler's address, its workers, and what their children noted."""
 
     address: str
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
     notes: Path
 
@@ -70,7 +71,7 @@ def cluster(base: Path, workers: int, *options: str, pause: float = 0.0) -> Iter
         started += [
             start("worker", *common, *options, "--local-directory", str(base / f"w{n}")) for n in range(workers)
         ]
-        yield Cluster(_address(file), started[1:], base / "notes")
+        yield Cluster(_address(file), started[0], started[1:], base / "notes")
     finally:
         for process in reversed(started):
             process.send_signal(signal.SIGKILL)

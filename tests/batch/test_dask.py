@@ -18,7 +18,7 @@ from medcolor.batch.dask_engine import DaskEngine, connect, start_jobs
 from medcolor.batch.publishing import publish, staging
 from medcolor.batch.settings import Caps
 from medcolor.batch.task import State
-from medcolor.errors import SettingError
+from medcolor.errors import SettingError, WriteError
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed (pip install medcolor[batch])")
 pytestmark = [
@@ -119,6 +119,45 @@ def test_nobody_at_the_address_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("medcolor.batch.dask_engine._CONNECT", 2.0)
     with pytest.raises(SettingError, match="No Dask scheduler answers at tcp://127"):
         connect("tcp://127.0.0.1:9", Caps())
+
+
+def test_a_cluster_without_a_worker_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("medcolor.batch.dask_engine._CONNECT", 5.0)
+    with cluster(tmp_path, 0) as found, pytest.raises(SettingError, match="has no worker"):
+        connect(found.address, Caps())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_lost_scheduler_ends_the_run_and_the_next_goes_on(
+    source: Path, reference: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with cluster(tmp_path / "cluster", 1, pause=0.3) as found:
+        ended: list[BaseException] = []
+
+        def night() -> None:
+            try:
+                run(source, out, found.address)
+            except BaseException as error:
+                ended.append(error)
+
+        running = threading.Thread(target=night)
+        running.start()
+        since = time.monotonic()
+        while len(list(out.glob("*/*/provenance.json"))) < 2:
+            assert time.monotonic() - since < 240
+            time.sleep(0.02)
+        found.scheduler.kill()
+        running.join(240)
+        assert not running.is_alive()
+    assert [type(error) for error in ended] == [WriteError]
+    assert "Run again" in str(ended[0])
+    done = nights.objects(out)
+    assert done
+    assert done.items() < reference.items()
+    report = run_batch([source], out, BatchSettings("lut:viridis"), quiet=True)
+    assert (report.exit_code, report.accounts.earlier) == (0, len(done) // 2)
+    assert nights.objects(out) == reference
 
 
 def test_a_job_queue_without_its_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
