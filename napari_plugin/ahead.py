@@ -25,6 +25,11 @@ class Ahead:
         self._scan, self._apart = scan, apart
         self._kept: _Kept | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether colours would come at once."""
+        return self._kept is not None and self._kept.session.ready
+
     def get_ready(self, *, colorizer: str = "auto", **look: Any) -> None:
         """Load and fit, in a thread."""
         if self._apart is None or (self._kept is not None and self._kept.colorizer == colorizer):

@@ -63,7 +63,7 @@ class Coloring:
         self.fidelity: tuple[int, int] | None = None
         self.on_layer: list[Callable[[Coloring], None]] = []
         self._sessions: dict[str, ColoringSession] = {}
-        self._ahead = Ahead(self.scan, apart)
+        self.ahead = Ahead(self.scan, apart)
         self._worker: Any = None
         self._stop, self._refused = threading.Event(), False
         self._pending: dict[str, Any] = {}
@@ -115,7 +115,7 @@ class Coloring:
         MedcolorError
             A setting out of range, or not enough memory.
         """
-        known = self._sessions.pop(colorizer, None) or self._ahead.taken(colorizer, look)
+        known = self._sessions.pop(colorizer, None) or self.ahead.taken(colorizer, look)
         session = known or ColoringSession(self.scan, colorizer=colorizer, apart=self._apart, **look)
         if session is not self.session:
             self.cancel()
@@ -134,7 +134,7 @@ class Coloring:
         """Let the other process load and fit what may soon be asked for, and take the place of the layer."""
         if self.session is None and not self._closed:
             self.place_of_layer.take()
-            self._ahead.get_ready(**look)
+            self.ahead.get_ready(**look)
 
     def change(self, **look: Any) -> None:
         """Repaint with another palette, strength, window, fade, or for another eye; the visible slice at once."""
@@ -169,9 +169,10 @@ class Coloring:
         """End everything for good; layers stay as they are. May be called twice."""
         self._closed = True
         self._stop.set()
-        self._ahead.close()
+        self.ahead.close()
         for session in self._sessions.values():
-            session.close()
+            if self.working or session.stale or session is not self.session:
+                session.close()  # what is coloured can still be saved
         self.viewer.dims.events.point.disconnect(self._on_dims)
 
     def tick(self) -> None:

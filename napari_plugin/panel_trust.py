@@ -122,7 +122,7 @@ class TrustBox(QWidget):
             title += f" {unit}"
         if self._viewer.dims.ndisplay == 3:
             title += ", blended in 3-D"
-        picture = picture_in(session.legend(), self._room(), title=title, ramps=session.ramps())
+        picture = picture_in(session.legend(), self._room(), letter=_LETTER, title=title, ramps=session.ramps())
         legend_of(self._viewer).show(picture)
         self.update_from(coloring)
 

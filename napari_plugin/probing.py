@@ -23,6 +23,17 @@ def words_at(coloring: Coloring, world: Any) -> str:
     return probe_words(session.probe(i, j, k))
 
 
+def say_no_colors(layer: Any) -> None:
+    """Let the status bar say where the cursor is and nothing else: red and green of a volume are no measurement."""
+    plain = layer.get_status
+
+    def get_status(position: Any = None, **about: Any) -> dict[str, str]:
+        status: dict[str, str] = plain(position, **about)
+        return status | {"value": "", "coordinates": status.get("coords", "")}
+
+    layer.get_status = get_status
+
+
 def speak(coloring: Coloring) -> None:
     """Let the status bar say of the colour layer what the scan is there, not which red and green it shows.
 

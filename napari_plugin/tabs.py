@@ -16,6 +16,7 @@ def join(panel: QWidget) -> None:
     window = None if dock is None else _above(dock, QMainWindow)
     if dock is None or window is None or dock.isFloating():
         return
+    dock.setWindowTitle(dock.windowTitle().removesuffix(" (medcolor)"))  # what a tab has room for
     area = window.dockWidgetArea(dock)
     beside = [each for each in _docks(window) if each is not dock and window.dockWidgetArea(each) == area]
     if beside and dock not in window.tabifiedDockWidgets(beside[-1]):

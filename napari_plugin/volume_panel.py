@@ -13,6 +13,7 @@ from medcolor.viewing.volume import VIEWS, Volume, depth_grows, presets, require
 from napari_plugin import desk, layers
 from napari_plugin.docked import Docked
 from napari_plugin.errand import at_work, described
+from napari_plugin.probing import say_no_colors
 
 _NOTE = (
     "A picture of a volume blends many voxels along each ray: its colours are an impression. Read values in planes. "
@@ -110,6 +111,7 @@ class VolumePanel(Docked):
             made.rgba, rgb=True, name=f"{described(layer)} (3-D)", rendering="translucent", scale=made.scale,
             translate=made.translate, units=where.units, axis_labels=where.axis_labels, metadata=about,
         )  # fmt: skip
+        say_no_colors(self.layer)
         self._scan = scan
         viewer.layers.append(self.layer)
         for each in viewer.layers:

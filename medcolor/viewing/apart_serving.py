@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from medcolor.color import law_table
 from medcolor.colorizers.evidence import Look
@@ -17,7 +19,6 @@ from medcolor.viewing.told import ToldEvidence, parts_of
 
 AWAKE = 0  # number of the first thing said, before any question
 _SCANS = 3
-_POLITE = 5  # the window is more urgent
 
 
 class Bench:
@@ -63,18 +64,27 @@ def serve() -> None:
     """Answer (number, name, arguments) with (number, answer or None, failure or None); the process's whole life."""
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints is no answer
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(_POLITE)
     law_table()  # what takes long is done before anybody asks
     with contextlib.suppress(ImportError):
         import monai.bundle  # noqa: F401
         import torch  # noqa: F401
     bench = Bench()
-    with contextlib.suppress(EOFError, OSError):
+    heard: queue.SimpleQueue[tuple[int, str, tuple[Any, ...]]] = queue.SimpleQueue()
+    threading.Thread(target=_hear, args=(questions, heard), daemon=True).start()
+    with contextlib.suppress(OSError):
         put(answers, (AWAKE, None, None))
         while True:
-            number, name, arguments = take(questions)
+            number, name, arguments = heard.get()
             put(answers, (number, *_answered(getattr(bench, name), arguments)))
+
+
+def _hear(questions: BinaryIO, heard: queue.SimpleQueue[tuple[int, str, tuple[Any, ...]]]) -> None:
+    """Hear at once whatever is computed; where nobody asks any more, end in the midst of it."""
+    try:
+        while True:
+            heard.put(take(questions))
+    except (EOFError, OSError):
+        os._exit(0)
 
 
 def _answered(ask: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, dict[str, str] | None]:

@@ -93,25 +93,28 @@ def picture_in(
     legend: Legend,
     room: tuple[int, int],
     *,
+    letter: int = 0,
     title: str = "",
     ramps: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw a legend into a corner of a canvas, as large as it reads well and no larger than its room.
+    """Draw a legend for the upper corner of a canvas, clear of the letters in the middle of its edges.
 
     Parameters
     ----------
     legend : Legend
     room : (int, int)
-        Height and width, pixels. Letters stay legible: the least legend may be wider than a very narrow room.
+        Height and width of the corner between two letters, pixels.
+    letter : int
+        Height of a letter: a legend that is wider than its room begins below the upper one.
     title, ramps
         As for :func:`legend_picture`.
     """
-    height = min((len(legend.rows) + 3) * _ROW, _MOST, max(room[0], _LEAST))
-    while True:
-        picture = legend_picture(legend, height=height, title=title, ramps=ramps)
-        if picture.shape[1] <= room[1] or height <= _LEAST:
-            return picture
-        height = max(min(height * room[1] // picture.shape[1], height - _ROW), _LEAST)
+    wanted = min((len(legend.rows) + 3) * _ROW, _MOST)
+    picture = legend_picture(legend, height=min(wanted, max(room[0], _LEAST)), title=title, ramps=ramps)
+    if picture.shape[1] <= room[1]:
+        return picture
+    picture = legend_picture(legend, height=min(wanted, max(room[0] - letter, _LEAST)), title=title, ramps=ramps)
+    return np.pad(picture, ((letter, 0), (0, 0), (0, 0)))
 
 
 def no_picture() -> NDArray[np.uint8]:

@@ -79,6 +79,11 @@ class LiveColors:
         return self._painted.display
 
     @property
+    def ready(self) -> bool:
+        """Whether the colorizer is at work on the scan, so that the next slice is all there is to wait for."""
+        return self._slices is not None
+
+    @property
     def done(self) -> int:
         """How many slices are coloured, in whatever look."""
         return self._painted.colored

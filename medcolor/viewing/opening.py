@@ -41,6 +41,21 @@ def _known(path: Path) -> bool:
         return False
 
 
+def parts_of_a_series(paths: Sequence[Path | str]) -> bool:
+    """Whether several files may be slices of one thing: DICOM files of one folder. A look at a few bytes only."""
+    from zipfile import is_zipfile
+
+    from medcolor.io.dicom.files import is_dicom
+
+    files = [Path(path) for path in paths]
+    if len(files) < 2 or len({file.parent for file in files}) > 1:
+        return False
+    try:
+        return all(file.is_file() and is_dicom(file) and not is_zipfile(file) for file in files)
+    except (MedcolorError, OSError):
+        return False
+
+
 def first_look(path: Path | str, *, files: Sequence[str] = (), modality: str | None = None) -> Scan | list[Row]:
     """Return the scan where there is one series that says its modality, else what to choose from.
 
@@ -92,4 +107,4 @@ def geometry_message(scan: Scan, name: str) -> str:
     return f"{name}: " + " ".join(dict.fromkeys(said)) if said else ""
 
 
-__all__ = ["first_look", "geometry_message", "looks_like_scans", "thumbnails"]
+__all__ = ["first_look", "geometry_message", "looks_like_scans", "parts_of_a_series", "thumbnails"]

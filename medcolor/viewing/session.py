@@ -24,7 +24,8 @@ from medcolor.colorizers.looks import Settings, Style, checked_settings
 from medcolor.colorizers.slicewise import Slicewise, slicewise
 from medcolor.errors import MedcolorError, SettingError
 from medcolor.scan import Scan, from_slices
-from medcolor.viewing.apart import Apart, ApartSlices, card_of
+from medcolor.viewing.apart import Apart
+from medcolor.viewing.apart_slices import ApartSlices, card_of
 from medcolor.viewing.interrupt import Cancelled, interruptible
 from medcolor.viewing.live import LiveColors, Step
 from medcolor.viewing.memory import require_memory, require_room

@@ -13,6 +13,7 @@ import pytest
 
 from medcolor import phantom
 from medcolor.color import restore_gray
+from medcolor.colorizers import load_colorizer
 from medcolor.scan import Scan, to_slices
 from medcolor.viewing import choices
 from medcolor.viewing.session import ColoringSession
@@ -245,6 +246,13 @@ def test_the_probe_reads_units_tissues_and_confidence_while_colour_is_shown(open
     assert f"{values[k, j, i]} HU" in panel.trust.probe.text()
     panel._on_move(panel.viewer, SimpleNamespace(position=color.data_to_world((0, -500, 0))))
     assert "HU" not in panel.trust.probe.text()
+
+
+def test_what_is_coloured_can_be_saved_when_the_panel_is_closed(open_panel: Opener, ct_scan: Scan, qtbot: Any) -> None:
+    panel = open_panel(ct_scan)
+    session = panel.scene.coloring.session  # type: ignore[union-attr]
+    panel.close_down()
+    np.testing.assert_array_equal(session.result().rgb, load_colorizer("physics")(ct_scan).rgb)
 
 
 def test_colorizers_that_were_used_come_back_at_once(open_panel: Opener, ct_scan: Scan, qtbot: Any) -> None:

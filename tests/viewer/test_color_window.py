@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ pytest.importorskip("napari", reason='napari is not installed (pip install "medc
 from napari_plugin import layers
 from napari_plugin.canvas import attach
 from napari_plugin.panel import ColorPanel
+from napari_plugin.volume_panel import VolumePanel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.filterwarnings("default")]
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "viewer_speed.py"
@@ -131,6 +133,75 @@ def test_the_canvas_is_coloured_c_makes_it_gray_and_the_legend_tells_its_colours
     line = canvas_place(viewer, scene.coloring.layer.data_to_world((k, 0, 47.5)))[1]
     assert chroma(split[:, : line - 3]) == 0
     assert chroma(split[:, line + 3 :]) > 40
+
+
+def test_a_network_is_got_ready_while_nobody_asks_and_ends_with_the_panel(
+    viewer: Any, scan: Scan, qtbot: Any, calm: set[int]
+) -> None:
+    panel, dock = docked(viewer, scan)
+    panel.look.colorizer.setCurrentText("ct_tissue")
+    coloring = panel.scene.coloring  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: coloring.ahead.ready, timeout=200_000)
+    _, empty = viewer.layers
+    assert (empty.name, layers.layers_of(viewer, "color")) == ("it (colour)", [])
+    assert viewer.layers.selection.active is not empty
+    assert chroma(pixels(viewer)) == 0, "what is to come is transparent"
+    process = panel._apart.pid
+    assert process is not None
+    panel.color()
+    qtbot.waitUntil(lambda: not coloring.working, timeout=60_000)
+    assert list(viewer.layers)[1:] == [empty], "no layer is added while colours come"
+    assert coloring.layer is empty
+    assert viewer.layers.selection.active is empty
+    assert coloring.session.colorizer.name == "ct_tissue"
+    assert coloring.fidelity == (0, scan.voxels.size)
+    assert chroma(pixels(viewer)) > 40
+    viewer.window.remove_dock_widget(dock)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert empty in viewer.layers, "colours stay"
+
+
+def test_a_panel_that_was_not_used_takes_its_empty_layer_with_it(viewer: Any, scan: Scan, qtbot: Any) -> None:
+    _, dock = docked(viewer, scan)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
+    viewer.window.remove_dock_widget(dock)
+    assert [layer.name for layer in viewer.layers] == ["it (gray)"]
+
+
+def test_the_legend_is_clear_of_the_letters_and_there_in_3_d(viewer: Any, scan: Scan, qtbot: Any) -> None:
+    viewer.window._qt_window.resize(1000, 640)
+    panel = colored(viewer, scan, qtbot)
+    legend = viewer.canvas.overlays["medcolor_legend"]
+    assert legend.visible
+    with_legend = pixels(viewer)
+    legend.visible = False
+    without = pixels(viewer)
+    height, width = without.shape[:2]
+    right = (slice(height // 2 - 22, height // 2 + 22), slice(width - 60, None))
+    top = (slice(0, 50), slice(width // 2 - 22, width // 2 + 22))
+    assert (with_legend != without).any()
+    for letter in (right, top):
+        assert (with_legend[letter] == without[letter]).all()
+        assert without[letter].max() > 180, "there is a letter"
+    volume = VolumePanel(viewer)
+    qtbot.addWidget(volume)
+    volume.show_volume()
+    qtbot.waitUntil(lambda: volume.layer is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: legend.visible, timeout=5_000)
+    in_depth = legend.picture
+    volume.leave()
+    qtbot.waitUntil(lambda: legend.picture is not in_depth, timeout=5_000)
+    assert panel.scene is not None
+    volume.close()
+
+
+def test_panels_are_tabs_of_one_place(viewer: Any, scan: Scan, qtbot: Any) -> None:
+    panel, dock = docked(viewer, scan)
+    other = viewer.window.add_dock_widget(VolumePanel(viewer), name="3-D", area="right")
+    window = viewer.window._qt_window
+    qtbot.waitUntil(lambda: other in window.tabifiedDockWidgets(dock), timeout=5_000)
+    assert panel.height() > 300
 
 
 def test_cancel_takes_effect_within_two_seconds_and_work_goes_on_from_there(

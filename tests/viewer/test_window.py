@@ -15,6 +15,7 @@ from viewer_pixels import pixels
 from medcolor import phantom
 from medcolor.phantom.traps import TRAPS
 from medcolor.scan import MODALITIES
+from medcolor.viewing.opening import parts_of_a_series
 
 pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
 from napari_plugin import desk, layers
@@ -152,6 +153,35 @@ def test_the_picker_shows_each_series_and_opens_those_chosen(
     monkeypatch.setattr(picker.SeriesPicker, "exec", lambda _: int(QDialog.DialogCode.Rejected))
     assert viewer.open(str(tmp_path), plugin="medcolor") == []
     assert said == [], "to change one's mind is no error"
+
+
+def test_slices_dropped_together_are_one_series_and_other_files_are_left_to_napari(
+    viewer: Any, said: list[str], ct_series: Path, tmp_path: Path
+) -> None:
+    from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+    from qtpy.QtGui import QDropEvent
+    from qtpy.QtWidgets import QApplication
+
+    def dropped(paths: list[Path]) -> list[str]:
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        event = QDropEvent(
+            QPointF(50, 50), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        )
+        before = list(viewer.layers)
+        QApplication.sendEvent(viewer.window._qt_window._qt_viewer, event)
+        return [layer.data.shape for layer in viewer.layers if layer not in before]
+
+    viewer.open_sample("medcolor", "phantom_us")
+    slices = sorted(ct_series.iterdir())
+    assert dropped(slices) == [(6, 48, 64)]
+    assert dropped(slices[:3]) == [(6, 48, 64)], "a series is never cut"
+    for name in ("a.nii.gz", "b.nii.gz"):
+        (tmp_path / name).write_bytes(b"no DICOM")
+    assert not parts_of_a_series([tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"])
+    assert not parts_of_a_series([slices[0], tmp_path / "a.nii.gz"])
+    assert not parts_of_a_series(slices[:1])
+    assert said == []
 
 
 def test_geometry_that_is_off_is_said(viewer: Any, said: list[str], tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan
-from medcolor.viewing.apart import Apart, ApartSlices, card_of
+from medcolor.viewing.apart import Apart
+from medcolor.viewing.apart_slices import ApartSlices, card_of
 from medcolor.viewing.interrupt import Cancelled
 from medcolor.viewing.session import ColoringSession, Step
 
@@ -161,6 +162,16 @@ def test_closing_in_the_middle_ends_process_and_threads(scan: Scan) -> None:
     assert threading.active_count() == before
     with pytest.raises(ColoringProcessError, match="closed"):
         settled(ColoringSession(scan, colorizer="ct_tissue", apart=fresh))
+
+
+def test_what_is_coloured_can_be_saved_when_the_process_is_gone(scan: Scan) -> None:
+    fresh = Apart()
+    session = settled(ColoringSession(scan, colorizer="ct_tissue", apart=fresh))
+    session.recolor(palette="contrast", fade=0.4)
+    list(session.work())
+    fresh.close()
+    expected = load_colorizer("ct_tissue", palette="contrast", fade=0.4)(scan)
+    np.testing.assert_array_equal(session.result().rgb, expected.rgb)
 
 
 def test_the_death_of_the_process_is_one_sentence_and_the_next_press_goes_on(scan: Scan) -> None:

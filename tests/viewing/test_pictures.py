@@ -15,7 +15,7 @@ from medcolor.io import SeriesInfo
 from medcolor.palettes import LegendEntry
 from medcolor.report.legend import Legend, LegendRow
 from medcolor.scan import Scan
-from medcolor.viewing.canvas_legend import legend_picture
+from medcolor.viewing.canvas_legend import legend_picture, no_picture, picture_in
 from medcolor.viewing.catalog import rows, thumbnail
 from medcolor.viewing.session import ColoringSession
 from medcolor.windowing import display_gray
@@ -127,3 +127,15 @@ def test_a_table_shows_its_steps_with_units() -> None:
     assert legend.rows[0].entry.swatch == tuple(session.ramps()[0, 255])
     colors = distinct(legend_picture(legend, height=256, ramps=session.ramps()))
     assert {row.entry.swatch for row in legend.rows} <= colors
+
+
+@pytest.mark.parametrize("room", [(340, 400), (200, 300), (130, 260), (160, 10), (40, 10)])
+def test_a_legend_stays_in_its_corner_or_begins_below_the_letter(ct_scan: Scan, room: tuple[int, int]) -> None:
+    session = ColoringSession(ct_scan, colorizer="physics")
+    list(session.work())
+    picture = picture_in(session.legend(), room, letter=40, title="CT, C 40 W 400 HU", ramps=session.ramps())
+    above = 0 if picture.shape[1] <= room[1] else 40
+    assert not picture[:above].any(), "the letter shows"
+    assert 120 <= picture.shape[0] - above <= max(room[0] - above, 120), "smaller ones nobody reads"
+    assert np.ptp(picture[..., :3].astype(int), axis=-1).max() > 40
+    assert not no_picture().any()
