@@ -24,14 +24,15 @@ def train(
     resume: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Train a tissue colour network. A config is code (MONAI bundle syntax): run none that you do not trust.
+    """Train a network that colours. A config is code (MONAI bundle syntax): run none that you do not trust.
 
     Parameters
     ----------
     config
-        A YAML file, a folder with a train.yaml, or a name such as ct_tissue: what the shipped bundle was made by.
+        A YAML file, a folder with a train.yaml, or a name such as ct_tissue: what the shipped bundle was made by. Or a
+        method such as zhang2016: then the next name is a family, ct, mr, pt, nm, us, xr or mg.
     overlays
-        Further files or names (tiny) that change settings; later ones win.
+        Further files or names (a family, tiny) that add or change settings; later ones win.
     output
         Folder for checkpoints, log.jsonl, evaluation.md, and the bundle that "medcolor colorize --colorizer OUT
         --trust" uses: model.safetensors, metadata.json, inference.yaml and a model card, README.md.

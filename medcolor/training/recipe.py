@@ -21,7 +21,7 @@ from medcolor.training.options import FitOptions
 
 KEYS = (
     "family", "style", "method", "network", "normalization", "data", "augmentation", "loss", "objective", "fitting",
-    "fit", "validation", "evaluation", "card",
+    "fit", "validation", "evaluation", "card", "track",
 )  # fmt: skip
 """What a config may hold beside ``define``, where it keeps what it refers to."""
 PARTS = ("methods", "families", "overlays")
@@ -53,7 +53,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """SHA-256 of what the config says of the training: not what is measured afterwards, nor what the card says."""
-        told = {key: value for key, value in self.settings.items() if key not in {"card", "evaluation"}}
+        told = {key: value for key, value in self.settings.items() if key not in {"card", "evaluation", "track"}}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def to_yaml(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medcolor.bundle_files import FILES
+from medcolor.bundle_files import FILES, TISSUE
 from medcolor.errors import OutputExistsError
 from medcolor.training.checkpoints import LAST
 from medcolor.training.devices import place
@@ -24,6 +24,7 @@ from medcolor.training.preparing import transform_of
 from medcolor.training.recipe import TRAIN, Recipe, fit_options, read_recipe
 from medcolor.training.sides import datasets
 from medcolor.training.systems import System, system_of
+from medcolor.training.tracking import observers
 
 if TYPE_CHECKING:
     from medcolor.training.datasets import TissueDataset
@@ -82,6 +83,7 @@ def train(
     options = fit_options(recipe.get("fit", {}))
     placement = place(device, options.precision)
     say(f"Training on {placement.reason}")
+    told = observers(recipe.get("track", ()), output, title=f"{recipe.get('method') or TISSUE} {recipe.family}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network, normalization, system = recipe.get("network"), recipe.get("normalization"), system_of(recipe)
@@ -119,6 +121,7 @@ def train(
             placement=placement,
             resume=resume,
             facts=facts,
+            observers=told,
             progress=stage("training"),
             cancel=cancel,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import nibabel as nib
@@ -18,9 +19,11 @@ from medcolor.colorizers import load_colorizer
 from medcolor.errors import TrainingError
 from medcolor.resources import config_dir
 from medcolor.training.checkpoints import read_state
+from medcolor.training.log import TrainingLog
 from medcolor.training.objectives import ChromaObjective, NoGanObjective
 from medcolor.training.recipe import fit_options, read_recipe
 from medcolor.training.systems import system_of
+from medcolor.training.tracking import figures, observers
 from medcolor.windowing import display_gray
 
 METHODS = sorted(path.stem for path in (config_dir() / "methods").glob("*.yaml"))
@@ -196,3 +199,49 @@ def test_controls_differ_from_their_methods_in_one_thing() -> None:
     for settings in (nogan, plain):
         settings["fit"] = {k: v for k, v in dict(settings["fit"]).items() if k != "patience"}  # type: ignore[call-overload]
     assert nogan == plain
+
+
+def test_trackers_are_named_and_must_be_there(tmp_path: Path) -> None:
+    assert observers((), tmp_path, title="") == []
+    with pytest.raises(TrainingError, match=r'"wandb" is none of tensorboard, mlflow'):
+        observers(["wandb"], tmp_path, title="")
+    absent = [name for name in ("tensorboard", "mlflow") if find_spec(name) is None]
+    for name in absent:
+        with pytest.raises(TrainingError, match=f"{name} is not installed"):
+            observers([name], tmp_path, title="")
+
+
+def test_trackers_are_told_numbers_and_nothing_else() -> None:
+    line = {"step": 4, "seconds": 1.5, "loss": {"total": 2.0}, "learning_rate": 0.1, "validation": {"error": 3.0}}
+    expected = {"seconds": 1.5, "loss/total": 2.0, "learning_rate": 0.1, "validation/error": 3.0}
+    assert dict(figures(line)) == expected
+
+
+def test_observers_are_told_every_line_of_the_log(tmp_path: Path) -> None:
+    told: list[object] = []
+    log = TrainingLog(tmp_path, [told.append])
+    log.write(3, {"loss": {"total": 1.0}})
+    assert told == [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
+def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (tell,) = observers(["tensorboard"], tmp_path, title="")
+    tell({"step": 7, "loss": {"total": 0.5}})
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss/total")] == [(7, 0.5)]
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="needs mlflow")
+def test_mlflow_gets_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
+    (tell,) = observers(["mlflow"], tmp_path, title="zhang2016 CT")
+    tell({"step": 7, "loss": {"total": 0.5}})
+    client = mlflow.MlflowClient()
+    (run_,) = client.search_runs([client.get_experiment_by_name("medcolor").experiment_id])
+    assert [(m.step, m.value) for m in client.get_metric_history(run_.info.run_id, "loss/total")] == [(7, 0.5)]
