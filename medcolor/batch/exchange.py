@@ -12,7 +12,7 @@ from pathlib import Path
 
 from medcolor.batch.journal import open_journal
 from medcolor.batch.lock import locked
-from medcolor.batch.naming import LABEL, NAME, source_name
+from medcolor.batch.naming import NAME, file_label, source_name
 from medcolor.batch.plan import Plan
 from medcolor.batch.publishing import PRIVATE
 from medcolor.batch.settings import BatchSettings
@@ -105,9 +105,25 @@ class Retrieval:
         except OSError as error:
             raise WriteError(error.errno or 0, f"{out}: this output folder cannot be written.") from error
         with locked(spool, wait=False, say=say):
-            return self._all(found, spool, say)
+            with open_journal(out, lambda: None) as journal:
+                salt = journal.salt
+            return self._all(found, spool, salt, say)
 
-    def _all(self, found: list[SeriesFound], spool: Path, say: Say) -> Fetched:
+    def drop(self, out: Path, plan: Plan) -> int:
+        """Remove what was retrieved of series that are coloured; return the number of series."""
+        spool, kept, done = out / PRIVATE / _RETRIEVED, set[Path](), set[Path]()
+        with locked(spool, wait=True, say=lambda _: None), open_journal(out, lambda: None) as journal:
+            for task in (*plan.todo, *(task for task, _ in plan.finished)):
+                row = journal.row(task.key)
+                finished = row is not None and row.outcome.state in FINISHED
+                (done if finished else kept).update(Path(file).parent for file in task.files)
+            dropped = [folder for folder in done - kept if folder.parent == spool]
+            for folder in dropped:
+                _count(folder).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
+        return len(dropped)
+
+    def _all(self, found: list[SeriesFound], spool: Path, salt: bytes, say: Say) -> Fetched:
         peer, brought = open_peer(self.address), Fetched()
         say(f"{peer.address.label}: {len(found)} series match")
         for left in spool.glob("*.part"):
@@ -118,8 +134,9 @@ class Retrieval:
                 brought.folders.append(self._series(peer, series, spool / name[:NAME]))
             except (PeerError, SpoolError) as error:
                 reason = f"It could not be retrieved: {error.reason}"
-                brought.missing.append((name[:LABEL], State.FAILED, error.code, reason))
-                say(f"series {name[:LABEL]}: {error.code}: {reason}")
+                label = file_label(salt, name)
+                brought.missing.append((label, State.FAILED, error.code, reason))
+                say(f"series {label}: {error.code}: {reason}")
         return brought
 
     def _series(self, peer: Peer, series: SeriesFound, target: Path) -> Path:

@@ -50,6 +50,7 @@ def batch(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     query: Annotated[list[str] | None, Parameter(name="--query")] = None,
     most_series: int = 10_000,
+    drop_retrieved: bool = False,
     to_pacs: str | None = None,
     retries: str = "5x1m,10x10m",
     quiet: bool = False,
@@ -131,6 +132,8 @@ def batch(
         With --from: StudyDate=20260101-20260131, Modality=CT, ...; one --query each, or @FILE.
     most_series
         With --from: refuse where more series match.
+    drop_retrieved
+        With --from: remove what was retrieved of each series once it is coloured; asked for again, it is fetched again.
     to_pacs
         A PACS to send the objects to. What it does not take yet waits in the outbox: medcolor outbox OUT.
     retries
@@ -199,7 +202,7 @@ def batch(
             result(f"{task.folder}  {task.form}  {len(task.files)} files")
     elif report.summary is not None and not quiet:
         result(str(report.summary))
-    return report.exit_code if dry_run else ends.send(output, report)
+    return report.exit_code if dry_run else ends.send(output, report, drop=drop_retrieved)
 
 
 def _engine(scheduler: str | None, jobqueue: str | None, jobs: int, caps: Caps, device: str) -> Engine | None:

@@ -55,13 +55,16 @@ class Ends:
             note("No series matches.")
         return fetched
 
-    def send(self, out: Path, report: BatchReport) -> int:
-        """Send what was coloured; return the exit code of it all."""
-        if self.dispatch is None:
-            return report.exit_code
+    def send(self, out: Path, report: BatchReport, *, drop: bool) -> int:
+        """Send what was coloured, with ``drop`` without the originals; return the exit code of it all."""
         from medcolor.batch.exchange import send
 
-        self.dispatch.put(out.absolute(), report.plan)
+        if self.dispatch is not None:
+            self.dispatch.put(out.absolute(), report.plan)
+        if self.retrieval is not None and drop:
+            self.retrieval.drop(out.absolute(), report.plan)
+        if self.dispatch is None:
+            return report.exit_code
         code = _sent(send(out.absolute(), self.dispatch.schedule, self._say), quiet=self.quiet)
         return report.exit_code or code
 

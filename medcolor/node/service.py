@@ -25,6 +25,7 @@ from medcolor.pacs.delivery import Delivery
 from medcolor.pacs.outbox import Outbox
 
 _BEAT = 0.2
+_COUNT = 2.0  # seconds between two counts of the outboxes
 _TIDY = 30.0  # seconds between two rounds of clearing away
 _AGAIN = 60.0  # seconds after which what the system failed is tried again
 _GRACE = 10.0  # seconds that open associations have when the node stops
@@ -127,12 +128,13 @@ class Node:
     def _listen(self, shelves: Shelves, reception: Reception, outboxes: dict[str, Outbox]) -> None:
         with reception.open() as listener:
             self._say(f"listening on {self._config.host}:{listener.port} as {self._config.title}")
-            tidied = 0.0
+            tidied = counted = 0.0
             while not self._stop.wait(_BEAT):
                 self._sort(shelves, reception)
                 shelves.look()
                 self._color(shelves)
-                self._posts = _posts(outboxes)
+                if time.monotonic() - counted > _COUNT:
+                    self._posts, counted = _posts(outboxes), time.monotonic()
                 if time.monotonic() - tidied > min(_TIDY, max(1.0, self._config.keep_seconds)):
                     tidied = time.monotonic()
                     self._tidy(shelves, reception, outboxes)

@@ -14,6 +14,7 @@ from medcolor.node.routing import LATER, Route
 from medcolor.pacs import Outbox
 
 _AT_ONCE = 256
+_FRESH = 2_000_000_000  # nanoseconds: within a tick of the clock two changes look like one
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class Waiting:
     Attributes
     ----------
     content : (int, int)
-        Number of objects, and when the newest came.
+        When an object last came, as the folder says, and how many there are.
     since : float
         When it was last seen to change, by a clock that nobody sets.
     colored : (int, int) or None
@@ -102,7 +103,7 @@ class Shelves:
         there = {folder for rule in self.rules for folder in _folders(self.root / "series" / rule)}
         for folder in there:
             waiting = self.series.setdefault(folder, Waiting(since=now))
-            content = _content(folder)
+            content = _content(folder, waiting.content)
             if content != waiting.content:
                 waiting.content, waiting.since = content, now
         for gone in self.series.keys() - there:
@@ -146,9 +147,9 @@ def _folders(where: Path) -> Iterator[Path]:
         yield from (path for path in where.iterdir() if path.is_dir())
 
 
-def _content(folder: Path) -> tuple[int, int]:
-    times = []
-    for path in folder.glob("*.dcm"):
-        with contextlib.suppress(FileNotFoundError):
-            times.append(path.stat().st_mtime_ns)
-    return len(times), max(times, default=0)
+def _content(folder: Path, known: tuple[int, int]) -> tuple[int, int]:
+    """Return what is in a folder; objects are counted only where something may have come since they were."""
+    stamp = folder.stat().st_mtime_ns
+    if stamp == known[0] and time.time_ns() - stamp > _FRESH:
+        return known
+    return stamp, sum(1 for _ in folder.glob("*.dcm"))

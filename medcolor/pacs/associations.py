@@ -20,6 +20,7 @@ FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3))
 COMMITMENT = "1.2.840.10008.1.20.1"
 _PDU = 1 << 17
 _MESSAGE_SECONDS = 600.0  # one object over a slow line
+_END_SECONDS = 2.0
 _LASTING_REJECTION = 1
 
 
@@ -75,10 +76,13 @@ def associated(
         There is no such peer, or it refuses.
     """
     entity = application(address.calling, address.timeout)
+    from pynetdicom import evt
+
     for uid in contexts:
         entity.add_requested_context(uid, list(UNCOMPRESSED))
     negotiation = [*_roles(entity, stores), *_user(address)]
     tls = (client_tls(address), address.host) if address.encrypted else None
+    sockets: list[Any] = []  # pynetdicom leaves one open whose peer went first
     _knock(address, None if tls is None else tls[0])
     try:
         association = entity.associate(
@@ -88,19 +92,27 @@ def associated(
             max_pdu=_PDU,
             ext_neg=negotiation,
             tls_args=tls,
-            evt_handlers=list(handlers),
+            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, lambda event: sockets.append(event.assoc.dul.socket.socket))],
         )
     except (OSError, RuntimeError, ValueError):
         raise PeerError("It cannot be reached.") from None
     if not association.is_established:
+        _close(association, sockets)
         raise _refused(association)
     try:
         yield association
-    except BaseException:
-        association.abort()
-        raise
-    if association.is_established:
-        association.release()
+        if association.is_established:
+            association.release()
+    finally:
+        if association.is_established:
+            association.abort()
+        _close(association, sockets)
+
+
+def _close(association: Any, sockets: list[Any]) -> None:
+    association.dul.join(_END_SECONDS)
+    for each in sockets:
+        each.close()
 
 
 def accepted(association: Any) -> dict[str, set[str]]:

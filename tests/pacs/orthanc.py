@@ -33,6 +33,7 @@ _BROKER = """
 import os, socket, subprocess, sys
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 wire = socket.socket(fileno=int(sys.argv[1]))
+wire.send(b"up")
 while line := wire.recv(64).decode():
     kind, port = line.split()
     made = socket.socket()
@@ -72,6 +73,7 @@ class Network:
             ["unshare", "-rn", sys.executable, "-c", _BROKER, str(theirs.fileno())], pass_fds=[theirs.fileno()]
         )
         theirs.close()
+        assert self._wire.recv(8) == b"up"
         self._lock = threading.Lock()
         self._listeners: list[socket.socket] = []
 

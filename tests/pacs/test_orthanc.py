@@ -86,10 +86,12 @@ def test_a_night_from_pacs_to_pacs_gives_the_pixels_of_a_night_on_files(
     assert {ds.SOPInstanceUID: ds.PixelData for ds in map(pydicom.dcmread, retrieved)}.items() >= originals.items()
     holds_no_canary(done.stdout + done.stderr + "".join(str(path) for path in tmp_path.rglob("*")))
     since = max(path.stat().st_mtime_ns for path in out.glob("*/*/*.dcm"))
-    again = nights.night(*arguments, "--workers", "1", env=env)  # colours and sends nothing
+    again = nights.night(*arguments, "--workers", "1", "--drop-retrieved", env=env)  # colours and sends nothing
     assert again.returncode == 0, again.stderr
     assert max(path.stat().st_mtime_ns for path in out.glob("*/*/*.dcm")) == since
     assert len(pacs.files()) == SERIES * SLICES * 2
+    left = [pydicom.dcmread(path).SamplesPerPixel for path in (out / ".medcolor/retrieved").rglob("*.dcm")]
+    assert 1 not in left  # no original; what was coloured before is no series of this batch
     for path in (*out.rglob("*.json"), *out.glob("*.html"), *out.glob(".medcolor/*.sqlite*")):
         holds_no_canary(path.read_bytes().decode("latin-1"))
 
