@@ -219,7 +219,8 @@ def load_colorizer(
 
             if palette is not None or cvd is not None:
                 raise SettingError(
-                    f"{spec} is a fixed table: it takes no palette and no cvd option; use physics for those."
+                    f"{spec} is a fixed table: its colours are known by the gray they stand for. It takes no palette "
+                    "and no cvd option. lut:cividis was made for deficient eyes; physics takes both options."
                 )
             return LutColorizer(name, strength=float(strength))
         case "seg", str() if name:

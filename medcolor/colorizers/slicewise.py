@@ -120,7 +120,8 @@ class _TableSlices:
         strength, _ = checked_look(self.colorizer.name, settings)
         if settings.palette is not None or settings.cvd is not None:
             raise SettingError(
-                f"{self.colorizer.name} is a fixed table: it takes no palette and no cvd option; use physics for those."
+                f"{self.colorizer.name} is a fixed table: its colours are known by the gray they stand for. It takes "
+                "no palette and no cvd option. lut:cividis was made for deficient eyes; physics takes both options."
             )
         return Look(None, None, strength, table=with_strength(load_lut(self.colorizer.table_name), strength))
 
