@@ -102,6 +102,10 @@ class PrivacyError(MedcolorError, ValueError):
     """What was to be de-identified may still say whose it is, and why."""
 
 
+class LeakError(MedcolorError, ValueError):
+    """A colorizer saw, or cannot be shown not to have seen, a patient it would be judged on."""
+
+
 class RestoreError(MedcolorError, ValueError):
     """The gray cannot be recovered from these pixels, and why."""
 
