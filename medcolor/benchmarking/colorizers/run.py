@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ def benchmark(request: Request, *, progress: Progress | None = None) -> tuple[Ta
     BundleError
         A bundle is damaged.
     """
+    for code in (_row_code, _hint_code, _cost_code):
+        code()  # of what runs now, should somebody change a file meanwhile
     cells, count = Cells(request.cells), _Count(sum(_steps(request, f) for f in request.families), progress)
     entries: list[Entry] = []
     shown: list[Shown] = []
@@ -113,9 +116,29 @@ def _entries(modality: Modality, request: Request, cells: Cells, count: _Count) 
         yield found.get(method) or Entry(method, family, status, modality.missing[method], source)
 
 
+@cache
+def _row_code() -> str:
+    """Return a hash of everything that makes a figure."""
+    from medcolor import cielab, color_gather, color_law, color_table, vision, vision_models
+    from medcolor.networks import log_chroma
+    from medcolor.training import metrics
+
+    colors = (cielab, color_gather, color_law, color_table, vision, vision_models)
+    return code_hash(rows, figures, views, *colors, log_chroma, metrics)
+
+
+@cache
+def _hint_code() -> str:
+    return _row_code() + code_hash(hints)
+
+
+@cache
+def _cost_code() -> str:
+    return code_hash(costs_module)
+
+
 def _row(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> Row:
-    code = code_hash(rows, figures, views, *_metric_code())
-    depends, name = (arm.identity, modality.identity, code), f"{modality.family}-{arm.method}-row"
+    depends, name = (arm.identity, modality.identity, _row_code()), f"{modality.family}-{arm.method}-row"
     if (record := cells.find(name, *depends)) is not None:
         count(sum(len(view.slices) for view in modality.views))
         return Row.from_json(record)
@@ -124,18 +147,10 @@ def _row(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> Row:
     return row
 
 
-def _metric_code() -> list[object]:
-    from medcolor import cielab, color_gather, color_law, color_table, vision, vision_models
-    from medcolor.networks import log_chroma
-    from medcolor.training import metrics
-
-    return [cielab, color_gather, color_law, color_table, vision, vision_models, log_chroma, metrics]
-
-
 def _curve(arm: Arm, modality: Modality, cells: Cells, count: _Count) -> HintCurve | None:
     if not isinstance(arm, ChromaArm) or not takes_hints(arm):
         return None
-    depends = (arm.identity, modality.identity, code_hash(hints, rows, figures, views))
+    depends = (arm.identity, modality.identity, _hint_code())
     name = f"{modality.family}-{arm.method}-hints"
     if (record := cells.find(name, *depends)) is not None:
         return HintCurve.from_json(record)
@@ -151,7 +166,7 @@ def _costs(modality: Modality, cells: Cells, count: _Count) -> dict[str, Costs]:
     import torch
 
     machine = f"{platform.node()} {platform.processor()} {torch.get_num_threads()} {torch.__version__}"
-    code, found, missing = code_hash(costs_module), dict[str, Costs](), []
+    code, found, missing = _cost_code(), dict[str, Costs](), []
     for method, arm in modality.arms.items():
         record = cells.find(f"{modality.family}-{method}-costs", arm.identity, code, machine)
         if record is None:

@@ -16,7 +16,7 @@ from medcolor.cielab import rgb_to_lab
 from medcolor.color import apply_color
 from medcolor.errors import MedcolorWarning, TrainingError
 from medcolor.palettes import Palette, load_palette
-from medcolor.scan import Scan
+from medcolor.scan import Scan, to_slices
 from medcolor.training.datasets import Case, TissueDataset
 from medcolor.training.metrics import expected_ab
 from medcolor.training.simulate import SIMULATED
@@ -85,13 +85,12 @@ class View:
 
     def sha256(self) -> str:
         """Return a hash of everything figures depend on but the method."""
-        digest = hashlib.sha256(repr((self.key, self.patient, self.slices, self.pairs)).encode())
-        for array in (self.gray, self.labels, self.pure, self.target_ab, *self._voxels()):
+        scan = self.scan
+        facts = (scan.modality, scan.units, scan.inverted, scan.k_axis.value, scan.geometry.spacing)
+        digest = hashlib.sha256(repr((self.key, self.patient, self.slices, self.pairs, *facts)).encode())
+        for array in (self.gray, self.labels, self.pure, self.target_ab, *to_slices(scan.voxels)):  # models see it all
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
-
-    def _voxels(self) -> list[NDArray[np.generic]]:
-        return [self.scan.voxels[..., k] for k in self.slices]
 
 
 def lab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
