@@ -8,8 +8,9 @@ from a peer is kept as bytes under names of our own and never decoded here; noth
 from __future__ import annotations
 
 from medcolor.pacs.address import Address
+from medcolor.pacs.opening import open_peer
 from medcolor.pacs.outbox import Outbox
-from medcolor.pacs.peer import Peer, open_peer
+from medcolor.pacs.peer import Peer
 from medcolor.pacs.schedule import Schedule
 
 __all__ = ["Address", "Outbox", "Peer", "Schedule", "open_peer"]

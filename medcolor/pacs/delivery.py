@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from medcolor.errors import MedcolorError
 from medcolor.pacs.address import Address
+from medcolor.pacs.opening import open_peer
 from medcolor.pacs.outbox import Item, Outbox, Post
-from medcolor.pacs.peer import Answer, Peer, Verdict, open_peer
+from medcolor.pacs.peer import Answer, Peer, Verdict
 
 _AT_ONCE = 100  # objects of one association
 _LOOK = 0.2
