@@ -42,7 +42,7 @@ BAD = (
     "cut off",
     "empty",
 )
-TIMEOUT = 20
+TIMEOUT = 120  # none of the bad ones hangs: only a computer that is very busy gets near
 
 
 def make(folder: Path, count: int) -> tuple[int, int, int]:

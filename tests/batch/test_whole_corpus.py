@@ -77,7 +77,8 @@ def test_no_object_of_a_whole_run_has_a_finding_of_its_own(
     for path in made:
         found = [line for line in dciodvfy(path) if not any(re.search(pattern, line) for pattern in ALLOWED)]
         if found:
-            own = inherited([dciodvfy(source) for source in unpacked(inputs, tmp_path, path, tmp_path / "unpacked")])
+            near = unpacked(inputs, tmp_path, path, tmp_path / "unpacked")[:2]
+            own = inherited([dciodvfy(source) for source in near])
             findings.update(line for line in found if not own(line))
     what = f"{corpus} {form}{' deidentified' if deidentify else ''}"
     sys.stdout.write(f"{what}: {len(made)} objects, {findings.total()} findings of their own\n")
@@ -94,8 +95,8 @@ def inherited(said: list[list[str]]) -> Callable[[str], bool]:
 
 
 def unpacked(inputs: list[Path], out: Path, made: Path, scratch: Path) -> list[Path]:
-    """Return a few of the files that an object was made from."""
-    named = [Path(name) for name in find_files(inputs, out, made.relative_to(out).parts[1])][:2]
+    """Return the files of the series that an object was made from."""
+    named = [Path(name) for name in find_files(inputs, out, made.relative_to(out).parts[1])]
     for n, path in enumerate(named):
         if path.suffix == ".gz":
             scratch.mkdir(exist_ok=True)
