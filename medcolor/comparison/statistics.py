@@ -3,8 +3,10 @@
 One training is tested on all patients of its fold, so trainings and patients are *crossed*: a lucky training lifts
 every patient. The difference of arm and baseline, (trainings, patients), is the sum of a mean, an effect of the
 training, an effect of the patient, and what is left. Its variance is estimated from the three mean squares, its degrees
-of freedom after Satterthwaite. The hierarchical bootstrap that draws trainings and patients again is given beside it;
-why the verdict is not read from that one, with the error rates of both: ``docs/adr/0009-verdicts-of-a-study.md``.
+of freedom after Satterthwaite; with few trainings that is too sure now and then, so the interval is never narrower than
+the one of trainings alone (t over their means) or of patients alone. The hierarchical bootstrap that draws trainings
+and patients again is given beside it; why the verdict is not read from that one, with the error rates of both:
+``docs/adr/0009-verdicts-of-a-study.md``.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ class Estimate:
     ----------
     difference : float
         Mean over patients of the mean over trainings.
-    standard_error, degrees : float
-        Of the mean; Satterthwaite's degrees of freedom.
+    errors : tuple of (float, float)
+        Standard error of the mean and its degrees of freedom: of trainings and patients together, of trainings alone,
+        of patients alone. The least certain of them counts.
     bootstrap_low, bootstrap_high : float
         95 % percentile interval, trainings and patients drawn again.
     wilcoxon : float
@@ -58,8 +61,7 @@ class Estimate:
     """
 
     difference: float
-    standard_error: float = NOTHING
-    degrees: float = NOTHING
+    errors: tuple[tuple[float, float], ...] = ()
     bootstrap_low: float = NOTHING
     bootstrap_high: float = NOTHING
     wilcoxon: float = NOTHING
@@ -72,18 +74,21 @@ class Estimate:
     @property
     def judged(self) -> bool:
         """Whether there is an interval."""
-        return bool(np.isfinite(self.standard_error))
+        return bool(self.errors)
 
     @property
     def p(self) -> float:
         """Two-sided p of no difference; 1 where there is no interval."""
-        from scipy.stats import t
-
         if not self.judged or self.difference == 0:
             return 1.0
-        if self.standard_error == 0:  # every patient moved by exactly the same: the sign test is all there is
+        return max(self._p(error, degrees) for error, degrees in self.errors)
+
+    def _p(self, error: float, degrees: float) -> float:
+        from scipy.stats import t
+
+        if error == 0:  # every patient moved by exactly the same: the sign test is all there is
             return float(min(1.0, 2.0 ** (1 - self.patients)))
-        return float(2 * t.sf(abs(self.difference) / self.standard_error, self.degrees))
+        return float(2 * t.sf(abs(self.difference) / error, degrees))
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Return the interval that misses the truth with probability ``level``."""
@@ -91,7 +96,7 @@ class Estimate:
 
         if not self.judged:
             return NOTHING, NOTHING
-        half = float(t.isf(level / 2, self.degrees)) * self.standard_error
+        half = max(float(t.isf(level / 2, degrees)) * error for error, degrees in self.errors)
         return self.difference - half, self.difference + half
 
     def smallest_difference(self, level: float = LEVEL, power: float = POWER) -> float:
@@ -100,7 +105,7 @@ class Estimate:
 
         if not self.judged:
             return NOTHING
-        return float(t.isf(level / 2, self.degrees) + t.ppf(power, self.degrees)) * self.standard_error
+        return max(float(t.isf(level / 2, df) + t.ppf(power, df)) * error for error, df in self.errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +159,11 @@ def estimate(differences: ArrayLike, *, repeats: bool = True, draws: int = DRAWS
     few = _too_few(folds, repeats)
     if few:
         return Estimate(difference, runs=runs, patients=patients, left_out=left_out, remark=few)
-    parts = [_variance(fold) for fold in folds]
-    variances = np.array([variance for variance, _ in parts])
-    variance = float((shares**2 * variances).sum())
     spread = float(means.std(ddof=1))
     low, high = _bootstrap(folds, shares, draws)
     return Estimate(
         difference,
-        float(np.sqrt(variance)),
-        _satterthwaite(shares**2 * variances, [degrees for _, degrees in parts]),
+        _joined([_errors(fold) for fold in folds], shares),
         low,
         high,
         _wilcoxon(means),
@@ -200,34 +201,41 @@ def _too_few(folds: Sequence[Floats], repeats: bool) -> str:
     return ""
 
 
-def _variance(fold: Floats) -> tuple[float, float]:
-    """Return the variance of the mean of a fold (trainings, patients), and its degrees of freedom."""
+Variance = tuple[float, float]
+"""Of a mean, and its degrees of freedom."""
+
+
+def _errors(fold: Floats) -> list[Variance]:
+    """Return the variances of the mean of a fold (trainings, patients): crossed, of trainings, of patients."""
     runs, patients = fold.shape
     mean, by_run, by_patient = fold.mean(), fold.mean(axis=1), fold.mean(axis=0)
     of_patients = runs * float(((by_patient - mean) ** 2).sum()) / (patients - 1)
+    alone = of_patients / fold.size, patients - 1.0
     if runs == 1:
-        return of_patients / patients, patients - 1.0
+        return [alone]
     rest = fold - by_run[:, None] - by_patient[None] + mean
     of_runs = patients * float(((by_run - mean) ** 2).sum()) / (runs - 1)
     of_rest = float((rest**2).sum()) / ((runs - 1) * (patients - 1))
     both = of_runs + of_patients - of_rest
-    # the two components cannot be negative: then one source is all there is
-    top = max(both, of_runs, of_patients)
-    if top == of_runs:
-        degrees = runs - 1.0
-    elif top == of_patients:
-        degrees = patients - 1.0
-    else:
-        squares = of_runs**2 / (runs - 1) + of_patients**2 / (patients - 1)
-        degrees = both**2 / (squares + of_rest**2 / ((runs - 1) * (patients - 1)))
-    return top / fold.size, degrees
+    trained = of_runs / fold.size, runs - 1.0
+    if both <= max(of_runs, of_patients):  # a component below zero: the other source is all there is
+        return [max(trained, alone), trained, alone]
+    squares = of_runs**2 / (runs - 1) + of_patients**2 / (patients - 1) + of_rest**2 / ((runs - 1) * (patients - 1))
+    return [(both / fold.size, both**2 / squares), trained, alone]
 
 
-def _satterthwaite(variances: Floats, degrees: Sequence[float]) -> float:
-    total = float(variances.sum())
-    if total == 0:
-        return float(sum(degrees))
-    return total**2 / float((variances**2 / np.asarray(degrees)).sum())
+def _joined(folds: Sequence[Sequence[Variance]], shares: Floats) -> tuple[Variance, ...]:
+    """Return the standard errors of the mean of all folds, each of the kinds by itself."""
+    if len({len(fold) for fold in folds}) > 1:  # a fold of one training has patients alone
+        folds = [fold[-1:] for fold in folds]
+    found = []
+    for kind in zip(*folds, strict=True):
+        variances = shares**2 * np.array([variance for variance, _ in kind])
+        degrees = np.array([degrees for _, degrees in kind])
+        total = float(variances.sum())
+        known = total**2 / float((variances**2 / degrees).sum()) if total else float(degrees.sum())
+        found.append((float(np.sqrt(total)), known))
+    return tuple(found)
 
 
 def _bootstrap(folds: Sequence[Floats], shares: Floats, draws: int) -> tuple[float, float]:

@@ -178,10 +178,7 @@ _BENCH: list[Bench] = []  # of a child process, made once
 
 def _begin(make: Callable[[], Bench], threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is first imported
     _BENCH.append(make())
 
 

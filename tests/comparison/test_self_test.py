@@ -32,7 +32,7 @@ def mistaken(world: World, studies: int, *, arms: int = 1, first: int = 10_000) 
 
 def test_a_planted_gain_of_three_dice_is_found_in_a_few_studies() -> None:
     assert found(World(), PLANTED, 12) >= 0.8
-    assert found(World(runs=1, tier="classical", rest=0.02), PLANTED, 12) >= 0.8
+    assert found(World(runs=1, tier="classical", training=0.0, rest=0.02), PLANTED, 12) >= 0.8
 
 
 def test_nothing_is_found_in_a_few_studies_without_effect() -> None:
@@ -55,7 +55,7 @@ def test_the_noise_of_training_is_as_large_as_was_measured() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "world",
-    [World(), World(noise=heavy), World(noise=skewed), World(runs=1, tier="classical", rest=0.02)],
+    [World(), World(noise=heavy), World(noise=skewed), World(runs=1, tier="classical", training=0.0, rest=0.02)],
     ids=["normal", "heavy tails", "skewed", "without training"],
 )
 def test_a_planted_gain_of_three_dice_is_found_in_nine_of_ten_studies(world: World) -> None:
@@ -75,7 +75,7 @@ def test_a_planted_gain_of_three_dice_is_found_in_nine_of_ten_studies(world: Wor
         World(training=MEASURED, noise=skewed),
         World(training=MEASURED, runs=4, patients=8),
         World(training=MEASURED, runs=4, patients=129),
-        World(training=0.0, runs=1, patients=8, tier="classical"),
+        World(runs=1, tier="classical", training=0.0, patients=8),
     ],
     ids=["quiet", "noisy", "noisy heavy", "noisy skewed", "4 x 8", "4 x 129", "without training"],
 )

@@ -17,10 +17,13 @@ TABLES = st.tuples(st.integers(2, 5), st.integers(2, 9)).flatmap(
 
 
 def same(one: Estimate, other: Estimate) -> None:
-    for name in ("difference", "standard_error", "bootstrap_low", "bootstrap_high", "wilcoxon"):
+    for name in ("difference", "bootstrap_low", "bootstrap_high", "wilcoxon"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-9, nan_ok=True), name
-    if one.standard_error > 1e-9:
-        assert one.degrees == pytest.approx(other.degrees, rel=1e-6, nan_ok=True)
+    assert one.interval() == pytest.approx(other.interval(), abs=1e-6, nan_ok=True)
+
+
+def error_of(one: Estimate) -> float:
+    return one.errors[0][0]
 
 
 @settings(deadline=None, max_examples=40)
@@ -41,7 +44,7 @@ def test_the_order_of_patients_and_of_trainings_does_not_matter(table: np.ndarra
     random.shuffle(columns)  # type: ignore[attr-defined]
     one, other = estimate(table), estimate(table[rows][:, columns])
     assert other.difference == pytest.approx(one.difference, abs=1e-12)
-    assert other.standard_error == pytest.approx(one.standard_error, abs=1e-9)
+    assert other.interval() == pytest.approx(one.interval(), abs=1e-6)
     if len(np.unique(table.mean(axis=0).round(9))) == table.shape[1] and len(
         np.unique(table.mean(axis=1).round(9))
     ) == len(table):  # ties may change places, and then the same draws meet others
@@ -53,16 +56,19 @@ def test_the_order_of_patients_and_of_trainings_does_not_matter(table: np.ndarra
 def test_another_unit_changes_nothing_but_the_unit(table: np.ndarray, unit: float) -> None:
     one, other = estimate(table, draws=200), estimate(table * unit, draws=200)
     assert other.difference == pytest.approx(one.difference * unit, abs=1e-9)
-    assert other.standard_error == pytest.approx(one.standard_error * unit, abs=1e-9)
+    assert error_of(other) == pytest.approx(error_of(one) * unit, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=40)
 @given(TABLES)
 def test_the_standard_error_knows_trainings_and_patients(table: np.ndarray) -> None:
     """Never below what the patients alone, or the trainings alone, would give."""
-    found = estimate(table, draws=50).standard_error
+    found = estimate(table, draws=50)
     for means in (table.mean(axis=0), table.mean(axis=1)):
-        assert found >= means.std(ddof=1) / np.sqrt(len(means)) - 1e-12
+        error = means.std(ddof=1) / np.sqrt(len(means))
+        assert error_of(found) >= error - 1e-12
+        half = stats.t.isf(0.025, len(means) - 1) * error
+        assert found.interval()[1] - found.difference >= half - 1e-9
 
 
 def test_one_run_without_chance_is_the_paired_t_test() -> None:
@@ -72,13 +78,13 @@ def test_one_run_without_chance_is_the_paired_t_test() -> None:
     assert found.interval() == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert found.wilcoxon == pytest.approx(stats.wilcoxon(values).pvalue)
     assert found.effect == pytest.approx(values.mean() / values.std(ddof=1))
-    assert found.degrees == 16
+    assert [degrees for _, degrees in found.errors] == [16]
 
 
 def test_where_only_trainings_differ_it_is_the_t_test_over_trainings() -> None:
     by_run = np.array([0.01, -0.02, 0.05, 0.03])
     found = estimate(np.repeat(by_run[:, None], 30, axis=1))
-    assert found.degrees == 3
+    assert found.errors[0][1] == 3
     assert found.p == pytest.approx(stats.ttest_1samp(by_run, 0).pvalue)
 
 
@@ -86,15 +92,17 @@ def test_a_table_by_hand() -> None:
     """[[0, 2], [2, 8]]: mean squares 16 (trainings), 16 (patients), 4 (rest); variance (16 + 16 - 4) / 4."""
     found = estimate([[0.0, 2.0], [2.0, 8.0]])
     assert found.difference == 3
-    assert found.standard_error == pytest.approx(np.sqrt(28 / 4))
-    assert found.degrees == pytest.approx(28**2 / (16**2 + 16**2 + 4**2))
+    assert found.errors[0] == pytest.approx((np.sqrt(28 / 4), 28**2 / (16**2 + 16**2 + 4**2)))
+    assert found.errors[1:] == ((2, 1), (2, 1))
+    half = max(stats.t.isf(0.025, degrees) * error for error, degrees in found.errors)
+    assert found.interval() == pytest.approx((3 - half, 3 + half))
 
 
 def test_runs_that_are_copies_of_each_other_count_once() -> None:
     values = np.random.default_rng(1).normal(0, 1, 12)
     one, copies = estimate(values, repeats=False), estimate(np.tile(values, (5, 1)))
-    assert copies.standard_error == pytest.approx(one.standard_error)
-    assert copies.degrees == pytest.approx(one.degrees)
+    assert copies.errors[0] == pytest.approx(one.errors[0])
+    assert copies.p == pytest.approx(one.p)
 
 
 def test_fewer_trainings_widen_the_interval() -> None:
@@ -154,12 +162,11 @@ def test_folds_are_independent_and_weigh_by_their_patients() -> None:
     table[:3, :4], table[3:, 4:] = first, second
     one, two, both = estimate(first), estimate(second), estimate(table)
     assert both.difference == pytest.approx(0.4 * one.difference + 0.6 * two.difference)
-    variance = 0.16 * one.standard_error**2 + 0.36 * two.standard_error**2
-    assert both.standard_error == pytest.approx(np.sqrt(variance))
-    expected = variance**2 / (
-        (0.16 * one.standard_error**2) ** 2 / one.degrees + (0.36 * two.standard_error**2) ** 2 / two.degrees
-    )
-    assert both.degrees == pytest.approx(expected)
+    for place in range(3):
+        (first_error, first_degrees), (second_error, second_degrees) = one.errors[place], two.errors[place]
+        parts = np.array([0.16 * first_error**2, 0.36 * second_error**2])
+        degrees = parts.sum() ** 2 / (parts**2 / [first_degrees, second_degrees]).sum()
+        assert both.errors[place] == pytest.approx((np.sqrt(parts.sum()), degrees))
     assert (both.runs, both.patients) == (5, 10)
 
 
