@@ -157,23 +157,26 @@ def test_further_bundles_are_measured_by_their_names_and_their_weights(
 ) -> None:
     found = []
     for seed in (1, 2):
-        folder = tmp_path / str(seed) / "ct_nazeri"
+        folder = tmp_path / str(seed) / "ct_nazeri_unet"
         chroma_bundle(folder, seed=seed)
         chroma_bundle(tmp_path / str(seed) / "xr_plain", family="XR")
-        options = {"methods": ("gray", "nazeri"), "also": (folder.parent,), "slices": 1}
+        options = {"methods": ("gray",), "also": (folder.parent,), "slices": 1}
         table, shown = benchmark(asked(packs, targets, tmp_path / "cells", **options))
-        entry = table.entry("nazeri", "CT")
+        entry = table.entry("nazeri_unet", "CT")
         assert entry is not None
-        assert entry.title == "ct_nazeri"
+        assert entry.title == "ct_nazeri_unet"
         assert entry.row is not None
         assert entry.row.broken == 0
         assert entry.interval("lightness_drift").value > 0, "its L* is another network input's"
         assert np.isfinite(entry.interval("compensated_deutan").value)
-        assert set(shown[0].pictures) == {"gray", "nazeri", "target"}
+        assert set(shown[0].pictures) == {"gray", "nazeri_unet", "target"}
         found.append(entry.interval("ciede2000").value)
     assert found[0] != found[1]
-    with pytest.raises(SettingError, match="second nazeri"):
+    with pytest.raises(SettingError, match="second nazeri_unet"):
         benchmark(asked(packs, targets, tmp_path / "cells", also=(folder, folder)))
+    chroma_bundle(tmp_path / "false" / "ct_nazeri")
+    with pytest.raises(BundleError, match="says that its method is plain: it cannot be the row nazeri"):
+        benchmark(asked(packs, targets, tmp_path / "cells", also=(tmp_path / "false",), slices=1))
     with pytest.raises(BundleError, match="none in it"):
         benchmark(asked(packs, targets, tmp_path / "cells", also=(packs,)))
     command = ["benchmark", "colorizers", "--data", str(packs), "-o", str(tmp_path / "out"), "--also", str(folder)]

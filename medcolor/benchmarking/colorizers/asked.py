@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from medcolor.benchmarking.colorizers import figures
 from medcolor.benchmarking.colorizers.arms import Arm, GrayArm, LutArm, PhysicsArm
-from medcolor.benchmarking.colorizers.bundle_arms import ChromaArm, TissueArm, bundle_arm, bundle_label
+from medcolor.benchmarking.colorizers.bundle_arms import bundle_arm, bundle_label
 from medcolor.benchmarking.colorizers.cells import Cells
 from medcolor.benchmarking.colorizers.claims import VARIANTS
 from medcolor.benchmarking.colorizers.table import CONTROLS, SYSTEMS
 from medcolor.benchmarking.colorizers.tables_of_color import best_table
 from medcolor.benchmarking.colorizers.views import SLICES, View, data_identity, find_views
-from medcolor.bundle_files import TISSUE, is_complete, read_card
+from medcolor.bundle_files import TISSUE, BundleCard, is_complete, read_card
 from medcolor.errors import BundleError, SettingError, TrainingError
 from medcolor.scan import MODALITIES
 
@@ -146,6 +146,7 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
         if method in further:
             if name in there:
                 raise SettingError(f"{further[method]} is a second {method} of {family}: rename its folder.")
+            require_method(read_card(further[method]), method)
             arms[method] = bundle_arm(further[method])
         elif method == "gray":
             arms[method] = GrayArm()
@@ -156,7 +157,8 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
         elif method == "lut":
             missing[method] = "no validation patients to choose a table by"
         elif name in there:
-            arms[method] = _named(bundle_arm(config_dir() / name), method, config_dir() / name)
+            require_method(read_card(config_dir() / name), method)
+            arms[method] = bundle_arm(config_dir() / name)
         else:
             missing[method] = f"no bundle {name}"
     return arms, missing
@@ -215,12 +217,15 @@ def bundles_in(folder: Path) -> list[Path]:
     return found
 
 
-def _named(arm: TissueArm | ChromaArm, method: str, folder: Path) -> TissueArm | ChromaArm:
-    """Refuse a bundle that goes by the name of a system that it is not."""
-    says = arm.card.method
-    if method in (*SYSTEMS, TISSUE) and says != method:
-        raise BundleError(f"{folder} says that its method is {says}: it cannot be the row {method}.")
-    return arm
+def require_method(card: BundleCard, method: str) -> None:
+    """Refuse a bundle that goes by the name of a system that it is not.
+
+    Raises
+    ------
+    BundleError
+    """
+    if method in (*SYSTEMS, TISSUE) and card.method != method:
+        raise BundleError(f"{card.folder} says that its method is {card.method}: it cannot be the row {method}.")
 
 
-__all__ = ["METHODS", "Modality", "Request", "arms_expected", "find_modality", "methods_of"]
+__all__ = ["METHODS", "Modality", "Request", "arms_expected", "find_modality", "methods_of", "require_method"]
