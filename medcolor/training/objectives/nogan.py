@@ -27,12 +27,15 @@ from medcolor.networks.chroma import ChromaOutput
 from medcolor.training.devices import Placement
 from medcolor.training.learner import Learner, adamw
 from medcolor.training.losses import color_huber
-from medcolor.training.objectives.adversarial import AB, ADVERSARIAL, CRITIC, critic_loss
+from medcolor.training.objectives.adversarial import ADVERSARIAL, CRITIC, critic_loss
 from medcolor.training.objectives.chroma import ChromaObjective, Lesson, seen
 from medcolor.training.objectives.inflection import WINDOW, score, smoothed
 from medcolor.training.objectives.objective import NETWORK, Step
 from medcolor.training.options import FitOptions
 
+SEEN_AB = 30.0
+"""Unit of a* and b* for the critic: colours span about -2..2 then, as the released one's input does. At 110 its logits,
+which spectral normalization keeps small, did not leave 0 within a hundred steps."""
 CRITIC_TURNS = 5
 """Moves of the critic in a row, at most, in the adversarial phase."""
 ALONE, SAVING, CLASSIFYING, BOTH = "alone", "saved", "critic", "adversarial"
@@ -45,7 +48,7 @@ class NoGanObjective(ChromaObjective):
     Parameters
     ----------
     critic : nn.Module
-        A picture (N, 3, H, W) of gray, a*/110 and b*/110 to logits, positive for real.
+        A picture (N, 3, H, W) of gray, a* and b* in units of :data:`SEEN_AB` to logits, positive for real.
     alone, saved, teaching : int
         Steps of the first three phases; 0 each for a plain adversarial training.
     rate : float or None
@@ -55,7 +58,7 @@ class NoGanObjective(ChromaObjective):
     threshold : float
         Loss of the critic below which the generator moves.
     share : float
-        Learning rate of the critic, in parts of the generator's.
+        Learning rate of the critic, in parts of the generator's; released 5.
     color, adversarial, consistency : float
         Weights of the generator's terms; the released ratio is 1.5 (stable) or 2 (artistic) to 1.
     """
@@ -71,12 +74,12 @@ class NoGanObjective(ChromaObjective):
         critic: nn.Module,
         *,
         alone: int = 600,
-        saved: int = 12,
-        teaching: int = 100,
+        saved: int = 16,
+        teaching: int = 200,
         rate: float | None = 0.1,
         every: int = 10,
         threshold: float = 0.65,
-        share: float = 5.0,
+        share: float = 10.0,
         color: float = 1.5,
         adversarial: float = 1.0,
         consistency: float = 0.5,
@@ -213,7 +216,7 @@ class NoGanObjective(ChromaObjective):
 
 
 def _pictures(gray: Tensor, ab: Tensor) -> Tensor:
-    return torch.cat([gray, ab / AB], dim=1)
+    return torch.cat([gray, ab / SEEN_AB], dim=1)
 
 
-__all__ = ["CRITIC_TURNS", "NoGanObjective"]
+__all__ = ["CRITIC_TURNS", "SEEN_AB", "NoGanObjective"]
