@@ -14,9 +14,9 @@ from typing import Any
 from medcolor.batch.naming import NAME, source_name
 from medcolor.node.rules import NodeConfig
 from medcolor.pacs.credentials import server_tls
-from medcolor.pacs.guard import Caps
+from medcolor.pacs.guard import Caps, answered
 from medcolor.pacs.landing import Landing
-from medcolor.pacs.listening import Listener, answered
+from medcolor.pacs.listening import Listener
 from medcolor.pacs.spool import Intake, Limits
 
 _STALE = 600.0  # seconds after which a broken-off object is removed
@@ -83,10 +83,7 @@ class Reception:
 
     def _store(self, event: Any) -> int:
         assert self._landing is not None
-        try:
-            status = self._landing.store(event)
-        finally:
-            answered(event)
+        status = self._landing.store(event)
         self.counts["received" if status == 0 else f"refused_{status:04x}"] += 1
         self.last = time.time()
         return status

@@ -12,6 +12,7 @@ from typing import Any
 from medcolor.errors import PeerError, SettingError
 from medcolor.pacs.address import Address
 from medcolor.pacs.credentials import client_tls, read_secret
+from medcolor.pacs.guard import Caps, guard
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 UNCOMPRESSED = (EXPLICIT, IMPLICIT)
@@ -57,6 +58,7 @@ def associated(
     *,
     stores: Sequence[str] = (),
     handlers: Sequence[tuple[Any, ...]] = (),
+    object_bytes: int = 0,
 ) -> Iterator[Any]:
     """Yield an association with a peer; it is released, or aborted where an error ends it.
 
@@ -69,6 +71,8 @@ def associated(
         Classes that the peer may store with us, on this association.
     handlers
         As pynetdicom takes them.
+    object_bytes : int
+        The largest object that the peer may store.
 
     Raises
     ------
@@ -83,6 +87,11 @@ def associated(
     negotiation = [*_roles(entity, stores), *_user(address)]
     tls = (client_tls(address), address.host) if address.encrypted else None
     sockets: list[Any] = []  # pynetdicom leaves one open whose peer went first
+
+    def opened(event: Any) -> None:
+        sockets.append(event.assoc.dul.socket.socket)
+        guard(event.assoc, Caps(object_bytes=object_bytes, idle_seconds=address.timeout))
+
     _knock(address, None if tls is None else tls[0])
     try:
         association = entity.associate(
@@ -92,7 +101,7 @@ def associated(
             max_pdu=_PDU,
             ext_neg=negotiation,
             tls_args=tls,
-            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, lambda event: sockets.append(event.assoc.dul.socket.socket))],
+            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, opened)],
         )
     except (OSError, RuntimeError, ValueError):
         raise PeerError("It cannot be reached.") from None

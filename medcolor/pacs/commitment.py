@@ -10,8 +10,8 @@ from typing import Any
 from medcolor.errors import PeerError
 from medcolor.pacs.address import Address, is_loopback
 from medcolor.pacs.associations import COMMITMENT, accepted, associated
-from medcolor.pacs.guard import Caps
-from medcolor.pacs.listening import Listener, answered
+from medcolor.pacs.guard import Caps, answered
+from medcolor.pacs.listening import Listener
 from medcolor.pacs.peer import Answer, Verdict
 
 _INSTANCE = "1.2.840.10008.1.20.1.1"

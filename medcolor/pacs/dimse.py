@@ -9,11 +9,21 @@ from typing import Any
 
 from medcolor.errors import PeerError
 from medcolor.pacs.address import Address
-from medcolor.pacs.associations import FIND, GET, VERIFICATION, accepted, application, associated, image_classes
+from medcolor.pacs.associations import (
+    COMMITMENT,
+    FIND,
+    GET,
+    MOVE,
+    VERIFICATION,
+    accepted,
+    application,
+    associated,
+    image_classes,
+)
 from medcolor.pacs.landing import Landing
 from medcolor.pacs.peer import Answer, SeriesFound, Verdict
 from medcolor.pacs.query import SERIES_KEYS, is_uid
-from medcolor.pacs.spool import Intake
+from medcolor.pacs.spool import Intake, SpoolError
 from medcolor.pacs.statuses import store_answer
 
 _PENDING = frozenset({0xFF00, 0xFF01})
@@ -34,11 +44,12 @@ class DimsePeer:
 
     def check(self, sop_classes: Sequence[str] = (), *, query: bool = False) -> None:
         """See whether it is there, knows us, and takes what will be asked of it."""
-        wanted = [*sop_classes, *([FIND] if query else [])]
-        retrieve = [GET] if query and not self.address.move else []
-        with associated(self.address, [*wanted, *retrieve] or [VERIFICATION]) as association:
+        retrieve = [FIND, MOVE if self.address.move else GET] if query else []
+        promise = [COMMITMENT] if sop_classes and self.address.commit else []
+        wanted = [*sop_classes, *retrieve, *promise]
+        with associated(self.address, wanted or [VERIFICATION]) as association:
             found = accepted(association)
-        missing = [uid for uid in (*wanted, *retrieve) if uid not in found]
+        missing = [uid for uid in wanted if uid not in found]
         if missing:
             from pydicom.uid import UID
 
@@ -81,22 +92,24 @@ class DimsePeer:
             return
         from pynetdicom import evt
 
-        with Landing.into(intake) as landing:
-            handlers = [
-                (evt.EVT_C_STORE, landing.store),
-                (evt.EVT_DATA_RECV, landing.count, [intake.limits.object_bytes]),
-            ]
-            stores = image_classes()
-            try:
-                with associated(self.address, [GET], stores=stores, handlers=handlers) as association:
-                    code = 0
-                    for status, _ in association.send_c_get(_identifier("SERIES", keys), GET):
-                        code = _status(status)
-                    landing.raise_refusal()
-            finally:
-                landing.raise_refusal()
-        if code:
-            raise PeerError("It did not send all of the series.", code=f"0x{code:04X}")
+        cap = intake.limits.object_bytes
+        with (
+            Landing.into(intake) as landing,
+            associated(
+                self.address,
+                [GET],
+                stores=image_classes(),
+                handlers=[(evt.EVT_C_STORE, landing.store)],
+                object_bytes=cap,
+            ) as association,
+        ):
+            codes = [status.get("Status", -1) for status, _ in association.send_c_get(_identifier("SERIES", keys), GET)]
+            landing.raise_refusal()
+            if association.medcolor_guard.too_large:
+                raise SpoolError("TooLarge", "An object is larger than what is taken.")
+        if not codes or codes[-1]:
+            code = "NoAnswer" if not codes or codes[-1] < 0 else f"0x{codes[-1]:04X}"
+            raise PeerError("It did not send all of the series.", code=code)
 
     def store(self, paths: Sequence[Path]) -> Iterator[Answer]:
         """Send objects one by one, and yield what was said to each."""

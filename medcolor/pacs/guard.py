@@ -1,4 +1,4 @@
-"""What a peer may do to a listening socket: pynetdicom itself reads a PDU of any length and waits for one for ever."""
+"""What a peer may do to a socket of ours: pynetdicom itself reads a PDU of any length and waits for one for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 _P_DATA = 4
 _STORE_REQUEST, _RESPONSE = 0x0001, 0x8000
 _COMMAND_BYTES = 1 << 16
-_MESSAGE_BYTES = 1 << 20  # a data set that is no object: a report of storage commitment
+_MESSAGE_BYTES = 1 << 22  # a data set that is no object: a report of storage commitment
 _PIPELINED = 4  # requests that came before the first was answered; nobody was offered more than one
 _BLOCK = 1 << 16
 _ROOM_EVERY = 1 << 24
@@ -60,6 +60,7 @@ class Guard:
         self._data = self._checked = 0
         self._data_cap = _MESSAGE_BYTES
         self._open_requests = 0
+        self.too_large = False
         socket.recv = self.recv
 
     def answered(self) -> None:
@@ -111,6 +112,7 @@ class Guard:
             else:
                 self._data += len(body)
                 if self._data > self._data_cap or not self._has_room():
+                    self.too_large = self._data > self._data_cap
                     self._end()
             at += 4 + length
 
@@ -133,6 +135,22 @@ class Guard:
     def _end(self) -> None:
         self._socket._shutdown_socket()
         raise ConnectionAbortedError("beyond a cap")
+
+
+def always() -> bool:
+    """Say that there is room: where nothing is received that would need it."""
+    return True
+
+
+def guard(association: Any, caps: Caps, room: Callable[[], bool] = always) -> Guard:
+    """Put a guard before an association; :func:`answered` finds it."""
+    association.medcolor_guard = Guard(association.dul.socket, caps, room)
+    return association.medcolor_guard
+
+
+def answered(event: Any) -> None:
+    """Tell the guard of an association that a request of it was answered."""
+    event.assoc.medcolor_guard.answered()
 
 
 def _command_field(command: bytes) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from medcolor.pacs.guard import answered
 from medcolor.pacs.query import is_uid
 from medcolor.pacs.spool import Intake, SpoolError
 
 OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0xA700, 0xC000
-_MARGIN = 1 << 16  # commands between objects
 
 
 class Landing:
@@ -34,7 +34,6 @@ class Landing:
         self._where, self._choose = folder, choose
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._before: tuple[bool, str | None] = (False, None)
-        self._bytes = 0
         self.refusal: SpoolError | None = None
 
     @classmethod
@@ -61,10 +60,15 @@ class Landing:
 
     def store(self, event: Any) -> int:
         """Take a complete object; the peer hears of success when it is on the disk."""
+        try:
+            return self._store(event)
+        finally:
+            answered(event)
+
+    def _store(self, event: Any) -> int:
         path: Path = event.dataset_path
         with contextlib.suppress(AttributeError, OSError):
             event.request._dataset_file.close()
-        self._bytes = 0
         try:
             if not is_uid(str(event.request.AffectedSOPInstanceUID)):
                 return NOT_UNDERSTOOD
@@ -78,13 +82,6 @@ class Landing:
         finally:
             path.unlink(missing_ok=True)
         return 0
-
-    def count(self, event: Any, cap: int) -> None:
-        """Count what comes on an association of our own; an object beyond the cap ends it."""
-        self._bytes += len(event.data)
-        if self._bytes > cap + _MARGIN:
-            self.refusal = self.refusal or SpoolError("TooLarge", "An object is larger than what is taken.")
-            event.assoc.abort()
 
     def sweep(self, seconds: float) -> None:
         """Remove what an association that broke off left, and nothing was written to for so long."""

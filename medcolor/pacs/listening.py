@@ -13,7 +13,7 @@ from typing import Any
 from medcolor.errors import PeerError, SettingError
 from medcolor.pacs.address import ae_title
 from medcolor.pacs.associations import COMMITMENT, UNCOMPRESSED, VERIFICATION, application, image_classes
-from medcolor.pacs.guard import Caps, Guard
+from medcolor.pacs.guard import Caps, always, guard
 
 _SYNTAXES = (
     *UNCOMPRESSED,
@@ -21,10 +21,6 @@ _SYNTAXES = (
     "1.2.840.10008.1.2.5",
 )
 _POLL = 0.1
-
-
-def _true() -> bool:
-    return True
 
 
 @dataclass(slots=True)
@@ -54,7 +50,7 @@ class Listener:
     handlers: Sequence[tuple[Any, ...]]
     caps: Caps = field(default_factory=Caps)
     tls: ssl.SSLContext | None = None
-    room: Callable[[], bool] = _true
+    room: Callable[[], bool] = always
     _server: Any = None
     _thread: threading.Thread | None = None
 
@@ -112,13 +108,6 @@ class Listener:
         return int(self._server.turned_away)
 
 
-def answered(event: Any) -> None:
-    """Tell the guard of an association that a request of it was answered."""
-    guard = getattr(event.assoc, "medcolor_guard", None)
-    if guard is not None:
-        guard.answered()
-
-
 def _guarded(caps: Caps, room: Callable[[], bool]) -> tuple[type, type]:
     """Return pynetdicom's server with a limit on connections, and its handler with a guard before each of them."""
     from pynetdicom.transport import AssociationServer, RequestHandler
@@ -126,8 +115,7 @@ def _guarded(caps: Caps, room: Callable[[], bool]) -> tuple[type, type]:
     class GuardedHandler(RequestHandler):
         def _create_association(self) -> Any:
             association = super()._create_association()
-            guard = Guard(association.dul.socket, caps, room)
-            association.medcolor_guard = guard  # type: ignore[attr-defined]
+            guard(association, caps, room)
             return association
 
     class GuardedServer(AssociationServer):

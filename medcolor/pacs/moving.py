@@ -9,7 +9,7 @@ from medcolor.pacs.address import Address, is_loopback
 from medcolor.pacs.associations import MOVE, associated
 from medcolor.pacs.guard import Caps
 from medcolor.pacs.landing import Landing
-from medcolor.pacs.listening import Listener, answered
+from medcolor.pacs.listening import Listener
 from medcolor.pacs.spool import Intake
 
 _PENDING = 0xFF00
@@ -29,17 +29,10 @@ def fetch_by_move(address: Address, identifier: Any, intake: Intake) -> None:
     from pynetdicom import evt
 
     with Landing.into(intake) as landing:
-
-        def store(event: Any) -> int:
-            try:
-                return landing.store(event)
-            finally:
-                answered(event)
-
         caps = Caps(object_bytes=intake.limits.object_bytes, idle_seconds=address.timeout)
         here = "127.0.0.1" if is_loopback(address.host) else ""
         with (
-            Listener(here, address.move, address.calling, [address.called], [(evt.EVT_C_STORE, store)], caps),
+            Listener(here, address.move, address.calling, [address.called], [(evt.EVT_C_STORE, landing.store)], caps),
             associated(address, [MOVE]) as association,
         ):
             code = _PENDING
