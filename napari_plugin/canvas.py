@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from medcolor.viewing.placement import letters, place
-from napari_plugin import keybindings, layers
+from napari_plugin import dropping, keybindings, layers
 from napari_plugin.preferences import preference
 
 _PLACES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
@@ -16,9 +16,10 @@ _canvases: WeakKeyDictionary[Any, Canvas] = WeakKeyDictionary()
 
 
 def attach(viewer: Any) -> Canvas:
-    """Give a viewer its letters, once; call it before layers are added."""
+    """Give a viewer its letters, and let it open together what is dropped together; call it before layers are added."""
     if viewer not in _canvases:
         _canvases[viewer] = Canvas(viewer)
+        dropping.together(viewer)
     return _canvases[viewer]
 
 

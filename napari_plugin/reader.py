@@ -11,7 +11,7 @@ from medcolor.errors import AmbiguousSeriesError, MedcolorError
 from medcolor.io.isolated import Isolated
 from medcolor.scan import Scan
 from medcolor.viewing.opening import geometry_message, looks_like_scans
-from napari_plugin import desk, dropping, layers
+from napari_plugin import desk, layers
 from napari_plugin.canvas import attach
 from napari_plugin.preferences import preference
 
@@ -96,7 +96,6 @@ def _layer(scan: Scan, name: str) -> layers.LayerData:
     viewer = desk.viewer()
     if viewer is not None:
         attach(viewer)
-        dropping.together(viewer)
         desk.tell(geometry_message(scan, name))
     return layers.gray_layer(scan, name)
 

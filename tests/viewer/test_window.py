@@ -158,18 +158,17 @@ def test_the_picker_shows_each_series_and_opens_those_chosen(
 def test_slices_dropped_together_are_one_series_and_other_files_are_left_to_napari(
     viewer: Any, said: list[str], ct_series: Path, tmp_path: Path
 ) -> None:
-    from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
-    from qtpy.QtGui import QDropEvent
+    from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
     from qtpy.QtWidgets import QApplication
 
-    def dropped(paths: list[Path]) -> list[str]:
+    def dropped(paths: list[Path]) -> list[tuple[int, ...]]:
         mime = QMimeData()
         mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        event = QDropEvent(
-            QPointF(50, 50), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        )
-        before = list(viewer.layers)
-        QApplication.sendEvent(viewer.window._qt_window._qt_viewer, event)
+        copy, left, bare = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        before, target = list(viewer.layers), viewer.window._qt_window._qt_viewer
+        QApplication.sendEvent(target, QDragEnterEvent(QPoint(50, 50), copy, mime, left, bare))
+        QApplication.sendEvent(target, QDropEvent(QPointF(50, 50), copy, mime, left, bare))
         return [layer.data.shape for layer in viewer.layers if layer not in before]
 
     viewer.open_sample("medcolor", "phantom_us")
