@@ -143,12 +143,16 @@ class ColoringSession(LiveColors):
     def get_ready(self) -> None:
         """Have another process load and fit, before anybody asks for colours; only there: it costs nobody a wait.
 
+        Where no network colours, the table of colours is made, and nothing else.
+
         :meth:`cancel` and :meth:`close` end it. What is refused is refused again by :meth:`work`, which is where
         somebody hears it.
         """
         with suppress(MedcolorError, FileNotFoundError):
             if self._bundle() is not None:
                 self._prepare()
+            else:
+                warm_up()
         if self.step is Step.LOADING:
             self.step = Step.WAITING
 
