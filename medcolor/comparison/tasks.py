@@ -91,7 +91,8 @@ class Task:
     source : str
         What a model card would call the data; see :mod:`medcolor.comparison.leaks`.
     volume : bool
-        Whether the slices of a patient are one volume, and distances are measured in three dimensions.
+        Whether the slices of a patient are neighbours in one volume, so that distances are measured in three
+        dimensions; else slice by slice.
     """
 
     name: str
@@ -180,7 +181,7 @@ def pack_task(name: str, folder: Path) -> Task:
         licences(folder).get(name, "not stated"),
         digest.hexdigest(),
         name,
-        pack.volume,
+        pack.volume and pack.contiguous,
         subjects,
     )
 

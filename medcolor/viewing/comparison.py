@@ -1,15 +1,13 @@
 """A segmenter on gray and the same segmenter on colour, side by side on one scan.
 
-Classical segmenters of scikit-image, given the same seeds and the same settings; only the image differs: L* alone,
-or L*, a* and b*. What one scan shows proves nothing:
-:data:`NO_EVIDENCE` belongs beside every figure.
+Classical segmenters (:mod:`medcolor.segmenters`), given the same seeds and the same settings; only the image differs:
+L* alone, or L*, a* and b*. What one scan shows proves nothing: :data:`NO_EVIDENCE` belongs beside every figure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,8 @@ from medcolor.cielab import gray_to_lightness, rgb_to_lab
 from medcolor.colorizers import Progress
 from medcolor.errors import SettingError
 from medcolor.scan import KAxis, Scan, from_slices
+from medcolor.segmenters.grouping import k_means
+from medcolor.segmenters.seeded import SEEDED
 from medcolor.tissue_map import Segmentation
 from medcolor.viewing.live import LiveColors
 
@@ -30,7 +30,6 @@ MOST_VOXELS = 4_000_000
 """What is compared at once: these methods hold many numbers for each voxel."""
 
 _CLASSES = 4  # of methods without seeds
-_GRAIN = 250  # pixels of a superpixel
 _SCALE = 100.0  # L* runs from 0 to 100; a* and b* are in the same unit
 
 
@@ -219,72 +218,21 @@ def _images(session: LiveColors, k: int) -> tuple[NDArray[np.float64], NDArray[n
 Segmenter = Callable[[NDArray[np.float64], "NDArray[np.integer] | None", NDArray[np.bool_]], NDArray[np.integer]]
 
 
-def _watershed(
-    image: NDArray[np.float64], seeds: NDArray[np.integer] | None, inside: NDArray[np.bool_]
-) -> NDArray[np.integer]:
-    from scipy import ndimage
+def _seeded(name: str) -> Segmenter:
+    def segment(
+        image: NDArray[np.float64], seeds: NDArray[np.integer] | None, inside: NDArray[np.bool_]
+    ) -> NDArray[np.integer]:
+        assert seeds is not None
+        return SEEDED[name](image, seeds, inside)
 
-    segmentation = _skimage()
-    assert seeds is not None
-    steepness = np.zeros(inside.shape)
-    for channel in np.moveaxis(image, -1, 0):
-        for axis in (0, 1):
-            steepness += np.square(ndimage.gaussian_filter1d(ndimage.gaussian_filter(channel, 1), 1, axis, order=1))
-    return np.asarray(segmentation.watershed(np.sqrt(steepness), seeds * inside, mask=inside))
-
-
-def _superpixels(
-    image: NDArray[np.float64], seeds: NDArray[np.integer] | None, inside: NDArray[np.bool_]
-) -> NDArray[np.integer]:
-    segmentation = _skimage()
-    assert seeds is not None
-    count = max(int(inside.sum()) // _GRAIN, 20)
-    grains = segmentation.slic(
-        image, n_segments=count, compactness=0.03, mask=inside, channel_axis=-1, convert2lab=False, start_label=1
-    )
-    means = _means(grains, image)
-    chosen = seeds * inside
-    values = [int(value) for value in np.unique(chosen) if value > 0]
-    if not values:
-        return np.zeros(inside.shape, np.intp)
-    centers = np.stack([image[chosen == value].mean(axis=0) for value in values])
-    nearest = np.linalg.norm(means[:, None] - centers, axis=-1).argmin(axis=1)
-    return np.asarray(np.array(values)[nearest][grains])
-
-
-def _k_means(
-    image: NDArray[np.float64], seeds: NDArray[np.integer] | None, inside: NDArray[np.bool_]
-) -> NDArray[np.integer]:
-    """Lloyd's algorithm from quantiles of lightness: no chance in it, and labels in order of lightness."""
-    points = image[inside]
-    ranked = points[np.argsort(points[:, 0], kind="stable")]
-    centers = np.stack([part.mean(axis=0) for part in np.array_split(ranked, _CLASSES) if len(part)])
-    label = np.zeros(len(points), np.intp)
-    for _ in range(50):
-        label = np.linalg.norm(points[:, None] - centers, axis=-1).argmin(axis=1)
-        moved = np.stack([points[label == n].mean(axis=0) if (label == n).any() else c for n, c in enumerate(centers)])
-        if np.allclose(moved, centers, atol=1e-6):
-            break
-        centers = moved
-    rank = np.empty(len(centers), np.intp)
-    rank[np.argsort(centers[:, 0], kind="stable")] = np.arange(1, len(centers) + 1)
-    out = np.zeros(inside.shape, np.intp)
-    out[inside] = rank[label]
-    return out
+    return segment
 
 
 _SEGMENTERS: dict[str, Segmenter] = {
-    "watershed": _watershed,
-    "superpixels": _superpixels,
-    "k-means": _k_means,
+    "watershed": _seeded("watershed"),
+    "superpixels": _seeded("superpixels_to_seeds"),
+    "k-means": lambda image, seeds, inside: k_means(image, inside, classes=_CLASSES),
 }
-
-
-def _means(grains: NDArray[np.integer], image: NDArray[np.float64]) -> NDArray[np.float64]:
-    flat = grains.reshape(-1)
-    counts = np.maximum(np.bincount(flat), 1)
-    sums = [np.bincount(flat, weights=channel) for channel in image.reshape(-1, image.shape[-1]).T]
-    return np.stack([total / counts for total in sums], axis=-1)
 
 
 def _dice(mask: Segmentation | None, results: list[NDArray[np.uint16]], numbers: range) -> dict[str, dict[int, float]]:
@@ -297,16 +245,6 @@ def _dice(mask: Segmentation | None, results: list[NDArray[np.uint16]], numbers:
         name: {label: dice(result[where] == label, truth == label) for label in labels}
         for name, result in zip(("gray", "colour"), results, strict=True)
     }
-
-
-def _skimage() -> Any:
-    try:
-        from skimage import segmentation
-    except ImportError as error:
-        raise SettingError(
-            'This needs scikit-image, which comes with the viewer: pip install "medcolor[napari]".'
-        ) from error
-    return segmentation
 
 
 __all__ = ["METHODS", "NO_EVIDENCE", "Compared", "Method", "compare", "dice", "in_words"]
