@@ -198,7 +198,7 @@ def _facts(entries: Sequence[Entry], request: Request) -> Iterator[str]:
     broken = sum(entry.row.broken for entry in measured if entry.row)
     broken += sum(entry.costs.broken for entry in measured if entry.costs)
     yield f"{broken} of {pixels:,} pixels in {len(measured)} pairs of method and modality break the law of the method."
-    who = "all test patients" if request.patients is None else f"at most {request.patients} test patients"
+    who = "All test patients" if request.patients is None else f"At most {request.patients} test patients"
     yield (
         f"{who} of each modality, at most {request.slices} slices of each, spread evenly over the scan (in pairs of "
         "neighbours where slices are neighbours in space); NM and MG are simulated where the data has none."
