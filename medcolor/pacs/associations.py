@@ -83,7 +83,8 @@ def associated(
     from pynetdicom import evt
 
     for uid in contexts:
-        entity.add_requested_context(uid, list(UNCOMPRESSED))
+        for syntax in UNCOMPRESSED:  # each by itself: a peer that takes both need not choose
+            entity.add_requested_context(uid, syntax)
     negotiation = [*_roles(entity, stores), *_user(address)]
     tls = (client_tls(address), address.host) if address.encrypted else None
     sockets: list[Any] = []  # pynetdicom leaves one open whose peer went first
@@ -119,8 +120,10 @@ def associated(
 
 
 def _close(association: Any, sockets: list[Any]) -> None:
+    """Close what pynetdicom leaves to the garbage collector: sockets, and the object that was on its way."""
     association.dul.join(_END_SECONDS)
-    for each in sockets:
+    unfinished = getattr(association.dimse.message, "_data_set_file", None)
+    for each in (*sockets, *([] if unfinished is None else [unfinished])):
         each.close()
 
 

@@ -263,6 +263,40 @@ def store_request(path: Path) -> bytes:
     return data + struct.pack(">BBLLBB", 4, 0, 106, 102, 1, 0) + b"\0" * 100
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_five_thousand_objects_over_four_associations_are_all_kept_and_memory_stays_flat(
+    source: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    nowhere = f"dimse://PACS@127.0.0.1:{free_port()}?timeout=1"
+    path = next((source / "0").iterdir())
+    with station(tmp_path / "node", nowhere, env, quiet="1h") as (node, port):
+        assert stored(send(port, path)) == 1
+        before = resident(node)
+        command = [
+            "storescu",
+            "-aet",
+            "STORESCU",
+            "-aec",
+            "MEDCOLOR",
+            "--repeat",
+            "1250",
+            "+II",
+            "127.0.0.1",
+            str(port),
+        ]
+        senders = [subprocess.Popen([*command, str(path)], stderr=subprocess.DEVNULL) for _ in range(4)]
+        peak = 0
+        while any(sender.poll() is None for sender in senders):
+            peak = max(peak, resident(node))
+            time.sleep(0.2)
+        assert [sender.returncode for sender in senders] == [0] * 4
+        assert node.count(RECEIVED) == 5001
+        assert peak - before < 60 << 20
+        node.end(signal.SIGKILL)
+        assert len(list(node.root.rglob("*.dcm"))) == 5001
+
+
 def test_tls_lets_in_whom_the_authority_vouches_for_and_a_nearly_full_disk_is_said_to_them(
     source: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
