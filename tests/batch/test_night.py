@@ -87,7 +87,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        caps = ("--timeout", "3", "--workers", "1")
+        caps = ("--timeout", "6", "--workers", "1")
         done = nights.night(base / "in", "-o", base / "out", *caps, env=env)
     finally:
         stop.set()
