@@ -15,7 +15,7 @@ from medcolor.colorizers.evidence import Look
 from medcolor.errors import MedcolorError
 from medcolor.scan import Scan
 from medcolor.viewing.pipes import put, take
-from medcolor.viewing.told import ToldEvidence, parts_of
+from medcolor.viewing.told import Rest
 
 AWAKE = 0  # number of the first thing said, before any question
 _SCANS = 3
@@ -27,6 +27,7 @@ class Bench:
     def __init__(self) -> None:
         self._colorizers: dict[tuple[str, bool], Any] = {}
         self._works: dict[int, Any] = {}
+        self._seen: dict[int, tuple[int, Any]] = {}  # the slice that was looked at last
 
     def begin(self, work: int, bundle: str, trust: bool, scan: dict[str, Any]) -> tuple[Any, ...]:
         """Set a bundle to work on a scan; return the findings."""
@@ -35,21 +36,29 @@ class Bench:
         if work in self._works:  # whoever began it did not wait for the answer
             return tuple(self._works[work].findings)
         while len(self._works) >= _SCANS:
-            del self._works[next(iter(self._works))]
+            self.forget(next(iter(self._works)))
         slices = NetworkSlices(self._colorizer(bundle, trust), Scan(**scan))
         self._works[work] = slices
         return tuple(slices.findings)
 
     def evidence(self, work: int, k: int, look: Look) -> tuple[Any, ...] | None:
-        """Run the network on one slice; None where the work was never begun here."""
+        """Run the network on one slice, and return what is seen of it; None where the work was never begun here."""
         if work not in self._works:
             return None
         slices = self._works[work] = self._works.pop(work)  # the latest stay
-        return parts_of(ToldEvidence.of(slices.evidence(k), look))
+        evidence = slices.evidence(k)
+        self._seen[work] = k, evidence
+        return evidence.index(look), evidence.outside()
+
+    def rest(self, work: int, k: int, look: Look) -> Rest | None:
+        """Return what can wait until a slice is seen; None where another was looked at meanwhile."""
+        seen = self._seen.get(work)
+        return Rest.of(seen[1], look) if seen is not None and seen[0] == k else None
 
     def forget(self, work: int) -> None:
         """Let go of a scan."""
         self._works.pop(work, None)
+        self._seen.pop(work, None)
 
     def _colorizer(self, bundle: str, trust: bool) -> Any:
         if (bundle, trust) not in self._colorizers:

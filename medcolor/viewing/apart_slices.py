@@ -19,7 +19,7 @@ from medcolor.report.legend import Legend
 from medcolor.scan import Scan
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.apart_serving import described
-from medcolor.viewing.told import from_parts
+from medcolor.viewing.told import Rest, ToldEvidence
 
 _works = count()
 
@@ -105,9 +105,18 @@ class ApartSlices(BundleSlices):
                 self._here = NetworkSlices(self.colorizer.loaded(), self.scan)
             return self._here.evidence(k, check=check)
         look = self._shown()
-        while (parts := self._apart.ask("evidence", self._work, k, look, check=check)) is None:
+        nodes, apart = self._seen(k, look, check)
+        return ToldEvidence(look, nodes, apart, lambda: self._rest(k, look, check))
+
+    def _seen(self, k: int, look: Look, check: Check) -> Any:
+        while (seen := self._apart.ask("evidence", self._work, k, look, check=check)) is None:
             self._begin(check)  # another process, or one that had much else to do
-        return from_parts(look, parts)
+        return seen
+
+    def _rest(self, k: int, look: Look, check: Check) -> Rest:
+        while (rest := self._apart.ask("rest", self._work, k, look, check=check)) is None:
+            self._seen(k, look, check)
+        return Rest(*rest)
 
     def close(self) -> None:
         """Let the other process forget the scan."""

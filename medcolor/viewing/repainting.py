@@ -88,6 +88,7 @@ class Repainter:
         self._grayed = np.full(nk, -1)
         self._bound = np.zeros(nk, np.bool_)  # whether a slice's alpha is that of the colorizer
         self._rated: list[str | None] = [None] * nk  # hash of the palette that each slice's confidence is for
+        self._coming: dict[int, ToldEvidence] = {}  # shown, and not all of it is here yet
         self._at_hand: dict[int, tuple[Evidence, Evidence, Look, Index]] = {}
 
     def change(self, *, look: Look | None = None, display: Display | None = None) -> None:
@@ -113,7 +114,8 @@ class Repainter:
     def unrated(self) -> NDArray[np.intp]:
         """Slices whose confidence is not that of the colours they show: what can be relied on depends on them."""
         wanted = None if self.look is None else self.look.sha256
-        return np.array([k for k, e in enumerate(self.kept) if e is not None and self._rated[k] != wanted], np.intp)
+        kept = [k for k, e in enumerate(self.kept) if e is not None and self._rated[k] != wanted]
+        return np.array(sorted({*kept, *self._coming}), np.intp)
 
     @property
     def colored(self) -> int:
@@ -136,9 +138,9 @@ class Repainter:
         """
         if evidence is None and self._colored[k] == self._version:
             return None
-        version, evidence = (self._version, self._gray_version), evidence or self.kept[k]
-        if isinstance(evidence, ToldEvidence):
-            evidence = evidence.under(self.look)
+        version, evidence = (self._version, self._gray_version), evidence or self._coming.get(k) or self.kept[k]
+        if isinstance(evidence, ToldEvidence) and evidence.look is not self.look:
+            return None  # nobody waits for the rest here: whoever colours asks again, or settles it first
         if self.look is not None and (evidence is not None or self.look.table is not None):
             names = () if self.look.palette is None else self.look.palette.names
             bound = bool(names) and names[0] in _OUTSIDE and not self._bound[k]
@@ -161,7 +163,10 @@ class Repainter:
         self._bound[k] |= painting.outside is not None
         self.exact[k] = painting.evidence is None or painting.evidence.exact
         if self.kept[k] is None:
-            self.kept[k] = painting.evidence
+            if isinstance(painting.evidence, ToldEvidence):
+                self._coming[k] = painting.evidence
+            else:
+                self.kept[k] = painting.evidence
         return True
 
     def refresh(self, k: int) -> bool:
@@ -178,6 +183,13 @@ class Repainter:
 
         Safe without a lock while others paint: each is one assignment.
         """
+        told = self._coming.get(k)
+        if told is not None:
+            rest = told.rest
+            if self._coming.get(k) is told:  # nobody amended it meanwhile
+                self.volume.confidence[k], self._rated[k] = rest.rating, told.look.sha256
+                self.totals[k], self.kept[k] = rest.sums, rest.kept
+                self._coming.pop(k, None)
         evidence, look = self.kept[k], self.look
         if evidence is not None and look is not None and self._rated[k] != look.sha256:
             self.volume.confidence[k] = evidence.confidence(look)
@@ -189,6 +201,7 @@ class Repainter:
 
     def amend(self, k: int, evidence: Evidence) -> None:
         """Replace what is known of a slice by what somebody says of it, and paint it; alpha stays."""
+        self._coming.pop(k, None)
         self.kept[k] = evidence
         self.amended[k] = True
         self.totals.pop(k, None)

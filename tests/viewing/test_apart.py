@@ -88,6 +88,10 @@ def test_a_change_of_look_repaints_without_asking_and_the_result_is_exact_again(
     session = ColoringSession(scan, colorizer="ct_tissue", apart=apart)
     work = session.work(2)
     assert next(work) == 2
+    assert session.evidence(2) is None, "a slice is seen before all of it is here"
+    session.recolor(window="abdomen")
+    assert next(work) in {1, 3}
+    assert session.evidence(2) is not None
     before = session.rgba[2].copy()
     session.recolor(fade=1.0, window="bone")
     assert (session.rgba[2] != before).any()
