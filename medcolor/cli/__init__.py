@@ -26,6 +26,7 @@ def build_app() -> App:
     from medcolor.cli.batch import batch
     from medcolor.cli.benchmark import benchmark_app
     from medcolor.cli.colorize import colorize
+    from medcolor.cli.compare import compare
     from medcolor.cli.export import export_app
     from medcolor.cli.node import node
     from medcolor.cli.pacs import outbox
@@ -46,7 +47,7 @@ def build_app() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for command in (colorize, batch, node, outbox, info, restore, palettes, colorizers, demo, train):
+    for command in (colorize, batch, node, outbox, info, restore, palettes, colorizers, demo, train, compare):
         app.command(command)
     app.command(export_app())
     app.command(benchmark_app())

@@ -48,7 +48,7 @@ def train(
     """
     from medcolor.training.supervised import train as run_training
 
-    with ExitStack() as bars, _stopping() as asked:
+    with ExitStack() as bars, stopping() as asked:
         fitted, found = run_training(
             [config, *overlays],
             data=data,
@@ -85,7 +85,7 @@ def _stage(bars: ExitStack, title: str, asked: Callable[[], bool], *, quiet: boo
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def stopping() -> Iterator[Callable[[], bool]]:
     """Yield a question: did somebody press Ctrl-C or send TERM? A second time interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -94,7 +93,7 @@ class Outcome:
 
     rows: tuple[Row, ...]
     seconds: float = 0.0
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
 
     def values(self, metric: str) -> dict[str, float]:
@@ -114,7 +113,7 @@ class Outcome:
         """Invert :meth:`to_json`."""
         rows = (Row(str(p), str(m), float("nan") if v is None else float(v)) for p, m, v in record["rows"])
         facts = {str(key): str(value) for key, value in record["facts"].items()}
-        return cls(tuple(rows), float(record["seconds"]), MappingProxyType(facts), tuple(shown))
+        return cls(tuple(rows), float(record["seconds"]), facts, tuple(shown))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from medcolor.comparison.cells import TIERS, Cell
@@ -14,8 +13,8 @@ from medcolor.errors import SettingError
 
 ALL, NO_LABELS = -1, 0
 GRAY, AGAIN = "gray", "gray_again"
-_KEYS = {"name", "about", "tasks", "arms", "patients", "slices", "size", "tolerance_mm", "tiers"}
-_TIER_KEYS = {"segmenters", "budgets", "seeds", "tasks", "arms", "options"}
+_KEYS = {"name", "about", "tasks", "arms", "size", "tolerance_mm", "tiers"}
+_TIER_KEYS = {"segmenters", "budgets", "seeds", "tasks", "arms", "patients", "slices", "options"}
 _EACH = "each"
 
 
@@ -33,7 +32,9 @@ class TierPlan:
     seeds : Mapping of int to int
         How many, by budget.
     options : Mapping
-        Handed to the tier: steps, size, clicks and the like. Plain YAML values.
+        Handed to the tier: steps, clicks and the like. Plain YAML values.
+    patients, slices : int or None
+        At most so many test patients of a task, and slices of each; None: all.
     """
 
     tier: str
@@ -43,6 +44,8 @@ class TierPlan:
     budgets: tuple[int, ...]
     seeds: Mapping[int, int]
     options: Mapping[str, Any]
+    patients: int | None = None
+    slices: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,6 @@ class Study:
     ----------
     name, about : str
     tiers : tuple of TierPlan
-    patients, slices : int or None
-        At most so many test patients of a task, and slices of each; None: all.
     size : int
         Side of the square that every slice is brought to.
     tolerance_mm : float
@@ -66,8 +67,6 @@ class Study:
     name: str
     about: str
     tiers: tuple[TierPlan, ...]
-    patients: int | None = None
-    slices: int | None = None
     size: int = 128
     tolerance_mm: float = 2.0
     digest: str = ""
@@ -150,8 +149,6 @@ def read_study(content: object, where: str, *, digest: str = "") -> Study:
         told.text("name"),
         told.text("about", ""),
         plans,
-        told.count("patients"),
-        told.count("slices"),
         told.count("size", 128) or 128,
         told.number("tolerance_mm", 2.0),
         digest,
@@ -176,8 +173,10 @@ def _tier(tier: str, content: object, where: str, tasks: tuple[str, ...], arms: 
         told.names("tasks") if "tasks" in told.content else tasks,
         chosen,
         budgets,
-        MappingProxyType(_seeds(told.content.get("seeds", 1), budgets, where)),
-        MappingProxyType(dict(options)),
+        _seeds(told.content.get("seeds", 1), budgets, where),
+        dict(options),
+        told.count("patients"),
+        told.count("slices"),
     )
 
 

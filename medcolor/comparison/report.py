@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medcolor.comparison.cells import Cell, Outcome
-from medcolor.comparison.plan import AGAIN, Study, budget_text
+from medcolor.comparison.plan import AGAIN, Study, TierPlan, budget_text
 from medcolor.comparison.statistics import LEVEL, POWER, Word
 from medcolor.comparison.study import Ran
 from medcolor.comparison.verdicts import Group, Line, group_cells, judge_study
 
-PRIMARY = "dice"
+PRIMARY = ("dice", "dice_5")
+"""What a tier is shown by: the first of these that it has; of interactive segmenters Dice after five clicks."""
 NO_EVIDENCE = "no evidence of gain"
 
 
@@ -72,12 +73,12 @@ class Report:
     def metrics(self) -> tuple[str, ...]:
         """All metrics, the first the one that figures show."""
         names = dict.fromkeys(line.metric for line in self.lines)
-        return tuple(sorted(names, key=lambda name: (name != PRIMARY, name)))
+        return tuple(sorted(names, key=lambda name: (name not in PRIMARY, name)))
 
     def primary(self, tier: str) -> str:
         """Return the metric a tier is shown by."""
         there = {line.metric for line in self.lines if line.tier == tier}
-        return PRIMARY if PRIMARY in there or not there else min(there)
+        return next((name for name in PRIMARY if name in there), min(there, default=PRIMARY[0]))
 
 
 def make_report(
@@ -153,13 +154,18 @@ def not_run(report: Report) -> list[tuple[str, str]]:
     return told
 
 
+def _share(plan: TierPlan) -> str:
+    most = "all test patients" if plan.patients is None else f"at most {plan.patients} test patients"
+    slices = "all their slices" if plan.slices is None else f"at most {plan.slices} slices of each, spread evenly"
+    return f"{plan.tier.capitalize()} tier: {most} of a task, {slices}."
+
+
 def limits(report: Report) -> list[str]:
     """Return what the figures do not say."""
     size = report.study.size
-    most = "all test patients" if report.study.patients is None else f"at most {report.study.patients} test patients"
-    slices = "all slices" if report.study.slices is None else f"at most {report.study.slices} slices of each"
     said = [
-        f"{most} of each task, {slices}, every slice brought to {size} x {size}: not the resolution of a clinic.",
+        f"Slices are brought to at most {size} x {size} pixels: not the resolution of a clinic.",
+        *(_share(plan) for plan in report.study.tiers),
         "Colours are computed from the gray image and add no measurement; a gain is one of this segmenter on these "
         "data.",
         "Intervals of the learned tier know of trainings and of patients; those of tiers without training of patients "

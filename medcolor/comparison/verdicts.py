@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.comparison.cells import Cell, Outcome
+from medcolor.comparison.metrics import FAILED
 from medcolor.comparison.plan import AGAIN, GRAY, budget_text
 from medcolor.comparison.statistics import LEVEL, Estimate, Verdict, Word, estimate, holm, judge
 
 Floats = NDArray[np.float64]
 NOTHING = float("nan")
-_LESS_IS_BETTER = ("hd95", "volume_error", "clicks")
+_LESS_IS_BETTER = ("hd95", "volume_error", "clicks", "never")
 
 
 def better(metric: str) -> int:
@@ -123,7 +124,7 @@ def group_cells(outcomes: Mapping[Cell, Outcome]) -> list[Group]:
     found: dict[tuple[str, str, str, int, str], dict[str, dict[int, dict[str, float]]]] = {}
     for cell, outcome in outcomes.items():
         for row in outcome.rows:
-            if ":" in row.metric:
+            if ":" in row.metric or row.metric == FAILED:
                 continue
             key = (cell.task, cell.tier, cell.segmenter, cell.budget, row.metric)
             arms = found.setdefault(key, {})
