@@ -87,7 +87,7 @@ def adamw(
     optimizer = torch.optim.AdamW(
         parameters,
         lr=share * options.learning_rate,
-        betas=(momentum, 0.999),
+        betas=(float(momentum), 0.999),
         weight_decay=options.weight_decay,
     )
     return Learner(optimizer, clip_norm=options.clip_norm, share=share, scaled=scaled)
