@@ -185,12 +185,16 @@ def start_jobs(kind: str, jobs: int, caps: Caps, *, device: str = "auto") -> Das
         dask-jobqueue is not installed, or not configured.
     """
     try:
+        import dask
         import dask_jobqueue
         from distributed import Client
     except ImportError:
         raise SettingError(f"--jobqueue needs dask-jobqueue: {_PIP} dask-jobqueue") from None
     try:
-        cluster = getattr(dask_jobqueue, JOB_QUEUES[kind])()
+        # no page for everybody on the network, unless the configuration asks for one
+        quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+        said = dask.config.get(f"jobqueue.{kind}.scheduler-options", None) or {}
+        cluster = getattr(dask_jobqueue, JOB_QUEUES[kind])(scheduler_options=quiet | said)
     except (ValueError, TypeError) as error:
         raise SettingError(
             f"Dask's configuration says too little about {kind} jobs: {error} Set jobqueue.{kind}.cores and .memory in "
