@@ -27,7 +27,7 @@ from medcolor.palettes import load_palette
 HIDDEN_LAYERS = 3
 
 _AB = 50.0
-_SOFTNESS = 0.1
+_SOFTNESS = 0.05  # of likeness in the filter, in the gray's unit: 20 HU where most of CT's tissue lies
 _CHUNK = 1 << 15  # pixels at a time
 _PUBLISHED_SEMANTIC = 47  # classes of the SIFT Flow data
 
@@ -139,9 +139,9 @@ class DeepColorization(nn.Module):
 
     def choose(self, gray: torch.Tensor, told: torch.Tensor | None) -> torch.Tensor:
         """Return the cluster of each image, (N,): the one whose layout and semantic histogram are nearest."""
-        far = distance(layout(gray), self.layouts)
+        far = (layout(gray)[:, None] - self.layouts).square().sum(dim=2)
         if told is not None:
-            far = far + distance(told.mean(dim=(2, 3)), self.semantics)
+            far = far + (told.mean(dim=(2, 3))[:, None] - self.semantics).square().sum(dim=2)
         return far.masked_fill(self.used == 0, torch.inf).argmin(dim=1)
 
     def colors(self, pixels: torch.Tensor, cluster: int) -> torch.Tensor:
@@ -165,11 +165,4 @@ def colors_by(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], pixels: torch
     return _AB * pixels
 
 
-def distance(one: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Return the distances (n, m) of descriptors (n, d) from others (m, d), their mean over the latter about 1."""
-    gaps = (one[:, None] - others[None]).square().sum(dim=2).sqrt()
-    own = (others[:, None] - others[None]).square().sum(dim=2).sqrt()
-    return gaps / own.mean().clamp_min(1e-6)
-
-
-__all__ = ["HIDDEN_LAYERS", "DeepColorization", "colors_by", "distance"]
+__all__ = ["HIDDEN_LAYERS", "DeepColorization", "colors_by"]

@@ -2,7 +2,8 @@
 
 Images are clustered by layout and semantic histogram; a network is trained on the pixels of each cluster; images that
 it colours well enough leave the pool, and the rest are clustered again, until networks or images run out (Cheng 2015).
-Each layer may take half of the networks that are left.
+Each layer may take half of the networks that are left. The paper has thousands of images and begins each network at
+random; here a cluster has some dozens, so each begins as the network that was trained on all.
 """
 
 from __future__ import annotations
@@ -55,13 +56,16 @@ class Effort:
 
     Parameters
     ----------
-    steps, batch : int
-        Of each cluster's network; pixels of a step.
+    steps, tuning : int
+        Of the network trained on all images, and of each cluster's after it.
+    batch : int
+        Pixels of a step.
     learning_rate : float
         Falls to zero by a half cosine.
     """
 
-    steps: int = 1200
+    steps: int = 2000
+    tuning: int = 500
     batch: int = 2048
     learning_rate: float = 4e-3
 
@@ -160,6 +164,7 @@ def grow(
     standardize(network, images)
     features = torch.stack([torch.cat([image.layout, image.semantic]) for image in images])
     features = features / features.std(dim=0).mean().clamp_min(1e-6)
+    common = trained(network, None, images, effort.steps, effort, seed)
     pool, made, stuck = list(range(len(images))), list[list[int]](), False
     while pool and len(made) < network.clusters:
         left = network.clusters - len(made)
@@ -167,7 +172,9 @@ def grow(
         gone = set[int]()
         for group in clustered(features[pool], _layer(left, len(pool), last=last)):
             members, cluster = [pool[n] for n in group], len(made)
-            train_cluster(network, cluster, [images[n] for n in members], effort, seed + cluster)
+            tuning = effort.tuning if len(members) < len(images) else 0  # one cluster of all: it is trained already
+            layers = trained(network, common, [images[n] for n in members], tuning, effort, seed + 1 + cluster)
+            take(network, cluster, layers)
             fits = [n for n in members if quality(network, cluster, images[n]) >= psnr]
             if fits or last:  # else its images are clustered again, and its place is another's
                 _settle(network, cluster, [images[n] for n in fits or members])
@@ -222,28 +229,36 @@ def clustered(features: Tensor, count: int) -> list[list[int]]:
     return [group for group in groups if group]
 
 
-def train_cluster(network: DeepColorization, cluster: int, images: list[Pictured], effort: Effort, seed: int) -> None:
-    """Train the network of one cluster on the pixels of its images, from the start: squared error, as published."""
+Layers = list[tuple[Tensor, Tensor]]
+"""Weight and bias of each layer of one network."""
+
+
+def trained(
+    network: DeepColorization, start: Layers | None, images: list[Pictured], steps: int, effort: Effort, seed: int
+) -> Layers:
+    """Return a network trained on the pixels of some images, from another one or at random: squared error."""
     from medcolor.networks.deep_colorization import colors_by
 
     generator = torch.Generator().manual_seed(seed)
     pixels = (torch.cat([image.pixels for image in images]) - network.mean) / network.scale
     wanted = torch.cat([image.ab for image in images])
-    layers = [
-        (
-            (torch.randn(w.shape[1:], generator=generator) * math.sqrt(2 / w.shape[1])).requires_grad_(),
-            torch.zeros(b.shape[1:]).requires_grad_(),
-        )
-        for w, b in zip(network.weights, network.biases, strict=True)
-    ]
+    if start is None:
+        shapes = [(w.shape[1:], b.shape[1:]) for w, b in zip(network.weights, network.biases, strict=True)]
+        start = [(torch.randn(w, generator=generator) * math.sqrt(2 / w[0]), torch.zeros(b)) for w, b in shapes]
+    layers = [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in start]
     optimizer = torch.optim.Adam([part for layer in layers for part in layer], effort.learning_rate)
-    for step in range(effort.steps):
+    for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = effort.learning_rate * 0.5 * (1 + math.cos(math.pi * step / effort.steps))
+            group["lr"] = effort.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         some = torch.randint(len(pixels), (effort.batch,), generator=generator)
         optimizer.zero_grad()
         ((colors_by(layers, pixels[some]) - wanted[some]) / 50).square().sum(dim=1).mean().backward()
         optimizer.step()
+    return [(weight.detach(), bias.detach()) for weight, bias in layers]
+
+
+def take(network: DeepColorization, cluster: int, layers: Layers) -> None:
+    """Put a trained network in the place of a cluster's."""
     with torch.no_grad():
         for n, (weight, bias) in enumerate(layers):
             network.weights[n][cluster] = weight
@@ -257,4 +272,4 @@ def quality(network: DeepColorization, cluster: int, image: Pictured) -> float:
     return 10 * math.log10(255**2 / max(float(error), 1e-9))
 
 
-__all__ = ["Effort", "Pictured", "clustered", "fit", "grow", "pictured", "quality", "train_cluster"]
+__all__ = ["Effort", "Pictured", "clustered", "fit", "grow", "pictured", "quality", "take", "trained"]

@@ -114,10 +114,10 @@ def test_the_filter_smooths_within_and_not_across_edges_of_the_gray() -> None:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 70), (45, 31)])
-@pytest.mark.parametrize("semantic", [0, 6])
-def test_any_size_comes_back_as_it_was(size: tuple[int, int], semantic: int) -> None:
+@pytest.mark.parametrize(("semantic", "stride"), [(0, 1), (6, 2)])
+def test_any_size_comes_back_as_it_was(size: tuple[int, int], semantic: int, stride: int) -> None:
     with torch.no_grad():
-        out = working(semantic)(torch.rand(2, 1, *size) * 2 - 1)
+        out = working(semantic, stride=stride)(torch.rand(2, 1, *size) * 2 - 1)
     assert out.ab.shape == (2, 2, *size)
     assert out.ab.isfinite().all()
 
@@ -167,7 +167,8 @@ def test_the_published_network_has_the_published_layers() -> None:
 
 
 def test_the_compact_one_is_small_and_quick() -> None:
-    network, gray = working(10, clusters=8), torch.rand(1, 1, 512, 512) * 2 - 1
+    compact = {"stride": 1, "hidden": 40, "radius": 2}  # configs/methods/deep.yaml, for the most classes there are
+    network, gray = working(10, clusters=8, **compact), torch.rand(1, 1, 512, 512) * 2 - 1
     assert sum(p.numel() for p in network.parameters()) <= 500_000
     posteriors = torch.full((1, 10, 512, 512), 0.1)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -199,7 +200,7 @@ def test_clusters_are_found_and_each_image_is_coloured_by_its_own_better_than_by
     rng = np.random.default_rng(1)
     width = local_width(0)
     images = [image(rng, n % 3, width=width) for n in range(24)]
-    quick = Effort(steps=150, batch=256, learning_rate=1e-2)
+    quick = Effort(steps=100, tuning=150, batch=256, learning_rate=1e-2)
     many, one = DeepColorization(semantic=0, clusters=6), DeepColorization(semantic=0, clusters=1)
     made = grow(many, images, psnr=30.0, effort=quick, seed=0)
     grow(one, images, psnr=30.0, effort=quick, seed=0)
@@ -219,7 +220,7 @@ def test_images_that_no_network_fits_are_clustered_again_until_the_last_layer_ta
     rng = np.random.default_rng(2)
     images = [image(rng, n % 3, width=local_width(0)) for n in range(12)]
     network = DeepColorization(semantic=0, clusters=4)
-    made = grow(network, images, psnr=1000.0, effort=Effort(steps=2, batch=64), seed=0)
+    made = grow(network, images, psnr=1000.0, effort=Effort(steps=2, tuning=2, batch=64), seed=0)
     assert sorted(n for members in made for n in members) == list(range(12))
     assert 1 <= len(made) <= 4
 
@@ -246,7 +247,13 @@ def test_a_few_phantoms_teach_it_colours_better_than_gray(arm: str, tmp_path: Pa
     recipe = read_recipe([arm, "ct"])
     told: list[tuple[int, int]] = []
     network = fit(
-        recipe, {"train": dataset(tmp_path)}, progress=lambda *at: told.append(at), slices=8, pixels=500, steps=100
+        recipe,
+        {"train": dataset(tmp_path)},
+        progress=lambda *at: told.append(at),
+        slices=8,
+        pixels=500,
+        steps=200,
+        tuning=50,
     )
     assert told[-1][0] == told[-1][1]
     assert network.semantic == (0 if arm == "deep_blind" else 10)
