@@ -235,6 +235,7 @@ def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
     assert [(e.step, e.value) for e in events.Scalars("loss/total")] == [(7, 0.5)]
 
 
+@pytest.mark.filterwarnings("ignore::Warning")  # of MLflow's own database layer
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="needs mlflow")
 def test_mlflow_gets_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
