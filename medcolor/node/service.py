@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from medcolor.pacs.delivery import Delivery
 from medcolor.pacs.outbox import Outbox
 
 _BEAT = 0.2
+_PAUSE = 2.0  # seconds after which a disk that failed is tried again
 _COUNT = 2.0  # seconds between two counts of the outboxes
 _TIDY = 30.0  # seconds between two rounds of clearing away
 _AGAIN = 60.0  # seconds after which what the system failed is tried again
@@ -68,6 +70,8 @@ class Node:
         self._series: Counter[tuple[str, str]] = Counter()
         self._strays = 0
         self._posts: dict[str, float] = {}
+        self._counted = self._tidied = 0.0
+        self._failure: Exception | None = None
         self._round: _Round | None = None
         self._not_before = dict.fromkeys(self._rules, 0.0)
 
@@ -106,6 +110,8 @@ class Node:
                     self._end_round()
                     for thread in senders:
                         thread.join()
+        if self._failure is not None:
+            raise self._failure
 
     def _check(self) -> None:
         """See before listening whether each rule can be followed."""
@@ -128,22 +134,29 @@ class Node:
     def _listen(self, shelves: Shelves, reception: Reception, outboxes: dict[str, Outbox]) -> None:
         with reception.open() as listener:
             self._say(f"listening on {self._config.host}:{listener.port} as {self._config.title}")
-            tidied = counted = 0.0
             while not self._stop.wait(_BEAT):
-                self._sort(shelves, reception)
-                shelves.look()
-                self._color(shelves)
-                if time.monotonic() - counted > _COUNT:
-                    self._posts, counted = _posts(outboxes), time.monotonic()
-                if time.monotonic() - tidied > min(_TIDY, max(1.0, self._config.keep_seconds)):
-                    tidied = time.monotonic()
-                    self._tidy(shelves, reception, outboxes)
+                try:
+                    self._beat(shelves, reception, outboxes)
+                except (OSError, sqlite3.Error):  # a disk that is full or gone; what came is where it is
+                    self._say("the disk failed; it is tried again")
+                    self._stop.wait(_PAUSE)
             self._say("stopping: no more associations are taken")
             listener.close_door()
             until = time.monotonic() + _GRACE
             while listener.associations and time.monotonic() < until:
                 time.sleep(_BEAT)
         self._say("stopped: what is not finished goes on with the next start")
+
+    def _beat(self, shelves: Shelves, reception: Reception, outboxes: dict[str, Outbox]) -> None:
+        self._sort(shelves, reception)
+        shelves.look()
+        self._color(shelves)
+        now = time.monotonic()
+        if now - self._counted > _COUNT:
+            self._posts, self._counted = _posts(outboxes), now
+        if now - self._tidied > min(_TIDY, max(1.0, self._config.keep_seconds)):
+            self._tidied = now
+            self._tidy(shelves, reception, outboxes)
 
     def _sort(self, shelves: Shelves, reception: Reception) -> None:
         for folder, title in reception.senders.items():
@@ -203,15 +216,21 @@ class Node:
                 shelves.clear(name, self._config.keep_seconds, outbox)
 
     def _deliver(self, out: Path) -> None:
-        """Send what a rule's outbox holds, for as long as the node lives."""
-        with open_outbox(out, self._config.schedule) as outbox:
-            delivery = Delivery(outbox, self._say, self._stop.is_set)
-            while not self._stop.is_set():
-                with contextlib.suppress(SettingError), outbox.sending():  # else somebody resends by hand
-                    while not self._stop.is_set():
-                        if not delivery.once():
-                            self._stop.wait(_BEAT)
-                self._stop.wait(_BEAT)
+        """Send what a rule's outbox holds, for as long as the node lives; what nobody foresaw ends the node."""
+        try:
+            with open_outbox(out, self._config.schedule) as outbox:
+                delivery = Delivery(outbox, self._say, self._stop.is_set)
+                while not self._stop.is_set():
+                    try:
+                        with outbox.sending():
+                            while not self._stop.is_set():
+                                if not delivery.once():
+                                    self._stop.wait(_BEAT)
+                    except (SettingError, OSError, sqlite3.Error):  # somebody resends by hand; the disk failed
+                        self._stop.wait(_PAUSE)
+        except Exception as error:
+            self._failure = error
+            self._stop.set()
 
     def _end_round(self) -> None:
         """End a round; its journal takes it up again."""

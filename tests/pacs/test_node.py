@@ -263,6 +263,22 @@ def store_request(path: Path) -> bytes:
     return data + struct.pack(">BBLLBB", 4, 0, 106, 102, 1, 0) + b"\0" * 100
 
 
+def test_a_disk_that_fails_is_waited_for(door: tuple[Station, int], source: Path) -> None:
+    node, port = door
+    shelf, away = node.root / "series/ct", node.root / "away"
+    shelf.rename(away)
+    shelf.write_text("no folder")
+    try:
+        assert stored(send(port, source / "1")) == 2
+        wait_until(lambda: "the disk failed" in node.said(), 60)
+        assert dcmtk("echoscu", port).returncode == 0
+    finally:
+        shelf.unlink()
+        away.rename(shelf)
+    wait_until(lambda: not list(node.root.glob("arrivals/*/*.dcm")), 60)
+    assert len(list(shelf.glob("*/*.dcm"))) >= 2
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_five_thousand_objects_over_four_associations_are_all_kept_and_memory_stays_flat(
