@@ -75,6 +75,8 @@ class Arm:
         Hash of what the channels depend on besides the scan: weights, tables, palettes.
     gray_channels : int
         How many channels are the lightness itself and change with it when it is jittered.
+    placed : bool
+        The chroma belongs to the place in the image, and stays there when the image is moved.
     recolored : bool
         Training images are coloured after their gray was augmented, not before.
     chroma_dropout : float
@@ -96,6 +98,7 @@ class Arm:
     render: Render = field(repr=False)
     identity: str = ""
     gray_channels: int = 1
+    placed: bool = False
     recolored: bool = False
     chroma_dropout: float = 0.0
     pretraining: str | None = None
@@ -211,7 +214,7 @@ class _Maker:
         if self.base == "smooth":
             return replace(arm, render=lambda scan, rng: controls.smooth(_neutral(scan), rng))
         if self.base == "position":
-            return replace(arm, render=lambda scan, rng: controls.position(_neutral(scan)))
+            return replace(arm, render=lambda scan, rng: controls.position(_neutral(scan)), placed=True)
         if self.base == "init_selfsupervised":
             return replace(arm, channels=1, pretraining="selfsupervised")
         if self.base.startswith("rgb:"):

@@ -30,6 +30,13 @@ def assigned(groups: NDArray[np.integer], reference: NDArray[np.integer], labels
     -------
     ndarray of uint8, same shape
     """
+    return np.asarray(chosen_groups(groups, reference, labels)[groups])
+
+
+def chosen_groups(
+    groups: NDArray[np.integer], reference: NDArray[np.integer], labels: Iterable[int]
+) -> NDArray[np.uint8]:
+    """Return the label of each group by the rule of :func:`assigned`, (groups + 1,)."""
     wanted = sorted(labels)
     size = np.bincount(groups.reshape(-1))
     inside = np.stack([np.bincount(groups[reference == label], minlength=len(size)) for label in wanted])
@@ -42,7 +49,7 @@ def assigned(groups: NDArray[np.integer], reference: NDArray[np.integer], labels
             continue
         dice = 2 * np.cumsum(inside[row, mine]) / (np.cumsum(size[mine]) + np.count_nonzero(reference == label))
         table[mine[: int(dice.argmax()) + 1]] = label
-    return np.asarray(table[groups])
+    return table
 
 
 def box_around(reference: NDArray[np.bool_], *, margin: float = 0.1, least: int = 3) -> NDArray[np.bool_]:
@@ -67,4 +74,4 @@ def box_around(reference: NDArray[np.bool_], *, margin: float = 0.1, least: int 
     return out
 
 
-__all__ = ["assigned", "box_around"]
+__all__ = ["assigned", "box_around", "chosen_groups"]
