@@ -85,7 +85,7 @@ def run(cell: Cell, bench: Workbench) -> Outcome:
     MedcolorError
     """
     arm, task = bench.arm(cell.arm, cell.task), bench.task(cell.task)
-    if cell.tier == "learned" and not arm.direct:
+    if cell.tier == "learned":
         from medcolor.comparison import learned_cells
 
         return learned_cells.run(cell, arm, task, bench)
