@@ -167,7 +167,7 @@ def test_the_published_network_has_the_published_layers() -> None:
 
 
 def test_the_compact_one_is_small_and_quick() -> None:
-    compact = {"stride": 1, "hidden": 40, "radius": 2}  # configs/methods/deep.yaml, for the most classes there are
+    compact = {"stride": 1, "hidden": 40, "radius": 1}  # configs/methods/deep.yaml, for the most classes there are
     network, gray = working(10, clusters=8, **compact), torch.rand(1, 1, 512, 512) * 2 - 1
     assert sum(p.numel() for p in network.parameters()) <= 500_000
     posteriors = torch.full((1, 10, 512, 512), 0.1)
