@@ -117,7 +117,7 @@ def summary(report: Report) -> list[str]:
     else:
         where = sorted({f"{line.arm} ({line.task}, {line.tier}, {line.segmenter}, {line.budget})" for line in winners})
         said.append(f"Better than gray and than every control: {'; '.join(where)}.")
-    again = [line for line in main if line.arm == AGAIN and not math.isnan(line.low)]
+    again = [line for line in main if line.arm == AGAIN and line.tier == "learned" and not math.isnan(line.low)]
     if again:
         moved = sum(line.verdict != Word.NONE for line in again)
         raw = sum(line.p < LEVEL for line in again)
@@ -132,6 +132,27 @@ def summary(report: Report) -> list[str]:
             f"of such studies, is {seen[len(seen) // 2]:.3f}; from {seen[0]:.3f} to {seen[-1]:.3f}."
         )
     return said
+
+
+def for_a_clinician(report: Report) -> str:
+    """Return the answer in one paragraph without statistics."""
+    main = [o for o in report.lines if o.metric == report.primary(o.tier) and o.control != "yes"]
+    if not main:
+        return "Nothing has been compared yet."
+    count = Counter(line.verdict for line in main)
+    winners = sum(line.beats_controls == "yes" for line in main)
+    answer = (
+        "In none of them was colour better than gray and better than every control: there is no evidence that "
+        "colouring the scans helps such a program."
+        if not winners
+        else f"In {winners} of them colour was better than gray and than every control."
+    )
+    return (
+        "Programs that outline structures were given the same scans once in gray and once in colours computed from "
+        f"that gray, on {len({line.task for line in main})} task(s). Of {len(main)} comparisons {count[Word.GAIN]} came out "
+        f"better with colour, {count[Word.LOSS]} worse, {count[Word.NONE]} without evidence either way. {answer} "
+        "Whether colour helps the eye of a reader is another question, which was not asked here."
+    )
 
 
 def not_run(report: Report) -> list[tuple[str, str]]:
@@ -208,6 +229,7 @@ __all__ = [
     "ArmNote",
     "Report",
     "TaskNote",
+    "for_a_clinician",
     "limits",
     "make_report",
     "not_run",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from medcolor.comparison.figures import interval_text
 from medcolor.comparison.plan import AGAIN
-from medcolor.comparison.report import Report, limits, not_run, summary
+from medcolor.comparison.report import Report, for_a_clinician, limits, not_run, summary
 from medcolor.comparison.statistics import Word
 from medcolor.comparison.verdicts import Line, better
 
@@ -22,6 +22,7 @@ def to_markdown(report: Report) -> str:
     if report.study.about:
         lines += [report.study.about.strip(), ""]
     lines += ["## In short", "", *(f"- {said}" for said in summary(report)), ""]
+    lines += ["## For a clinician", "", for_a_clinician(report), ""]
     for tier in dict.fromkeys(line.tier for line in report.lines):
         lines += _tier(report, tier)
     lines += ["## What was planned and not run", "", *_missing(report), ""]

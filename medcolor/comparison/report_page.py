@@ -11,7 +11,7 @@ import medcolor
 from medcolor.comparison import figures
 from medcolor.comparison.cases import Pictured
 from medcolor.comparison.plan import AGAIN, GRAY, NO_LABELS
-from medcolor.comparison.report import Report, limits, not_run, not_run_csv, patients_csv, summary
+from medcolor.comparison.report import Report, for_a_clinician, limits, not_run, not_run_csv, patients_csv, summary
 from medcolor.comparison.report_markdown import made, to_markdown
 from medcolor.comparison.statistics import Word
 from medcolor.comparison.verdicts import Group, to_csv
@@ -81,6 +81,7 @@ def render(report: Report, pictured: Sequence[Pictured] = ()) -> str:
         about=html.escape(report.study.about),
         warning=_WARNING if pictured else "",
         summary=_items(summary(report)),
+        clinician=html.escape(for_a_clinician(report)),
         tiers="".join(_tier(report, tier) for tier in tiers),
         cases="".join(_case(one) for one in pictured) or "<p>None are shown.</p>",
         missing=_missing(report),
