@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((folder / "study.csv").read_text())))
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert run(["compare", *map(str, arguments)]) == REFUSED
     return capsys.readouterr().err
@@ -42,7 +47,7 @@ def test_a_study_runs_stops_and_goes_on(config: Path, tmp_path: Path, capsys: py
     assert "planned and not run" in (out / "study.md").read_text()
     assert run(["compare", str(config), "-o", str(out), "--quiet"]) == DONE
     assert capsys.readouterr().out == ""
-    rows = list(csv.DictReader((out / "study.csv").open()))
+    rows = rows_of(out)
     assert {row["arm"] for row in rows} == {"lut", "position"}
     assert {row["verdict"] for row in rows} <= {"gain", "loss", "no evidence"}
     made = {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
@@ -139,7 +144,7 @@ def test_the_demonstration_ends_with_its_report_in_two_minutes(tmp_path: Path) -
     start = time.process_time()
     assert run(["compare", "--demo", "-o", str(tmp_path / "out"), "--quiet"]) == DONE
     assert time.process_time() - start < 2 * 120  # of two cores; the clock says nothing on a busy machine
-    rows = list(csv.DictReader((tmp_path / "out" / "study.csv").open()))
+    rows = rows_of(tmp_path / "out")
     assert {row["tier"] for row in rows} == {"classical", "interactive", "learned"}
     assert {row["verdict"] for row in rows} <= {"gain", "loss", "no evidence"}
     page = (tmp_path / "out" / "study.html").read_text()
