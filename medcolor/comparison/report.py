@@ -150,8 +150,8 @@ def for_a_clinician(report: Report) -> str:
     return (
         "Programs that outline structures were given the same scans once in gray and once in colours computed from "
         f"that gray, on {len({line.task for line in main})} task(s). Of {len(main)} comparisons "
-        f"{count[Word.GAIN]} came out better with colour, {count[Word.LOSS]} worse, {count[Word.NONE]} without evidence "
-        f"either way. {answer} "
+        f"{count[Word.GAIN]} came out better with colour, {count[Word.LOSS]} worse, {count[Word.NONE]} without "
+        f"evidence either way. {answer} "
         "Whether colour helps the eye of a reader is another question, which was not asked here."
     )
 
