@@ -30,7 +30,7 @@ def interval_text(line: Line) -> str:
     """Return the difference with its interval, or why there is none."""
     if math.isnan(line.low):
         said = "-" if math.isnan(line.difference) else f"{line.difference:+.3f}"
-        return f"{said} ({line.remark or 'no interval'})"
+        return f"{said} ({line.remark.partition(':')[0] or 'no interval'})"
     return NUMBERS.format(line.difference, line.low, line.high)
 
 
