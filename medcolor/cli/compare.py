@@ -116,7 +116,7 @@ def _study(config: str | None, demo: bool) -> tuple[Path, Study]:
         raise SettingError("Give a study: a YAML file or demo, classical, interactive, learned; or --demo.")
     name = "demo" if config is None else config
     shipped = config_dir() / "studies" / f"{name}.yaml"
-    path = shipped if shipped.is_file() and not Path(name).exists() else Path(name)
+    path = shipped if shipped.is_file() and (demo or not Path(name).is_file()) else Path(name)
     return path, load_study(path)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.comparison import tiers
+from medcolor.comparison import judging
 from medcolor.comparison.arms import Arm, posteriors_of
 from medcolor.comparison.cells import Cell, Outcome, Row, Shown
 from medcolor.comparison.learned import Fitting, predict, train
@@ -43,10 +43,10 @@ def run(cell: Cell, arm: Arm, task: Task, bench: Workbench) -> Outcome:
     rows: list[Row] = []
     shown: list[Shown] = []
     for subject in tested:
-        chosen = tiers.spread(subject, plan.slices)
+        chosen = judging.spread(subject, plan.slices)
         found = segment(subject)[chosen]
-        rows += tiers.rows_of(subject, found, task, bench, chosen)
-        shown.append(tiers.largest(subject, found, chosen))
+        rows += judging.rows_of(subject, found, task, bench.study.tolerance_mm, chosen)
+        shown.append(judging.largest(subject, found, chosen))
     return Outcome(tuple(rows), facts=facts | {"patients with labels": str(len(labelled))}, shown=tuple(shown))
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from medcolor.comparison.arms import Arm, posteriors_of
 from medcolor.comparison.cells import Cell, Outcome, Row, Shown
-from medcolor.comparison.metrics import mean_of, patient_rows
+from medcolor.comparison.judging import largest, rows_of, spread
+from medcolor.comparison.metrics import mean_of
 from medcolor.comparison.tasks import Subject, Task
 from medcolor.errors import SettingError
 
@@ -70,7 +71,17 @@ def segmenters_of(tier: str) -> tuple[str, ...]:
 def code_of(tier: str) -> list[Path]:
     """Return the source files that the figures of a tier depend on."""
     here = Path(__file__).parent
-    shared = ["arms.py", "controls.py", "grid.py", "metrics.py", "phantoms.py", "tasks.py", "tiers.py", "workbench.py"]
+    shared = [
+        "arms.py",
+        "controls.py",
+        "grid.py",
+        "judging.py",
+        "metrics.py",
+        "phantoms.py",
+        "tasks.py",
+        "tiers.py",
+        "workbench.py",
+    ]
     files = [here / name for name in shared]
     if tier == "learned":
         return [*files, *sorted(here.glob("learned*.py")), here.parent / "segmenters" / "oracle.py"]
@@ -98,37 +109,9 @@ def run(cell: Cell, bench: Workbench) -> Outcome:
             rows += _clicked(cell, arm, task, subject, chosen, bench)
             continue
         found = _grouped(cell, arm, task, subject, chosen, bench)
-        rows += rows_of(subject, found, task, bench, chosen)
+        rows += rows_of(subject, found, task, bench.study.tolerance_mm, chosen)
         shown.append(largest(subject, found, chosen))
     return Outcome(tuple(rows), facts={"device": "cpu"}, shown=tuple(shown))
-
-
-def spread(subject: Subject, most: int | None) -> NDArray[np.intp]:
-    """Return which slices are segmented: all, or so many spread evenly over those that there are."""
-    count = len(subject.masks)
-    if most is None or count <= most:
-        return np.arange(count)
-    return np.rint((np.arange(most) + 0.5) * count / most - 0.5).astype(np.intp)
-
-
-def rows_of(subject: Subject, found: Labels, task: Task, bench: Workbench, chosen: NDArray[np.intp]) -> list[Row]:
-    """Return the figures of a patient; of some of a volume's slices distances are within the slices."""
-    scan = subject.scan
-    return patient_rows(
-        subject.patient,
-        found,
-        subject.masks[chosen],
-        task.labels,
-        spacing=scan.geometry.spacing,
-        tolerance=bench.study.tolerance_mm,
-        volume=task.volume and len(chosen) == len(subject.masks),
-    )
-
-
-def largest(subject: Subject, found: Labels, chosen: NDArray[np.intp]) -> Shown:
-    """Return the segmented slice with most of the reference."""
-    place = int((subject.masks[chosen] > 0).sum(axis=(1, 2)).argmax())
-    return Shown(subject.patient, int(chosen[place]), found[place].astype(np.uint8))
 
 
 def _slices(
@@ -199,4 +182,4 @@ def _seeded(
     return segment(image, seeds, inside)
 
 
-__all__ = ["GRAB_CUT", "check", "code_of", "largest", "rows_of", "run", "segmenters_of", "spread"]
+__all__ = ["GRAB_CUT", "check", "code_of", "run", "segmenters_of"]
