@@ -53,8 +53,9 @@ def _brought(scan: Scan, masks: Masks, side: int) -> tuple[Scan, Masks]:
     out = np.zeros(block.shape, np.uint8)
     block[inner], padding[inner], out[inner] = values, ~there, masks
     affine = scan.geometry.affine.copy()
-    first = scan.geometry.index_to_world([(factor - 1) / 2 - left * factor, (factor - 1) / 2 - top * factor, 0])
-    affine[:3, :2] *= factor
+    across, down = ni / wide, nj / high  # sides are whole pixels, so the two differ a little from the factor
+    first = scan.geometry.index_to_world([(across - 1) / 2 - left * across, (down - 1) / 2 - top * down, 0])
+    affine[:3, :2] *= across, down
     affine[:3, 3] = first
     geometry = Geometry((side, side, nk), affine, scan.geometry.space)
     rgb = None if scan.rgb is None else _colors(to_slices(scan.rgb), (nk, side, side), inner, factor, (high, wide))

@@ -24,8 +24,10 @@ CLASSES = 6
 """Groups of k-means and mixture, which need not be connected."""
 REGIONS = 12
 """What superpixels and trees are merged to: connected regions, so more of them."""
+_COMPACTNESS = 0.1  # below, noise tears superpixels to pieces, and pieces join whatever is beside them
 _GRAIN = 60  # pixels of a superpixel before merging
 _ROUNDS = 50
+_SETTLED = 1e-5  # gain of the mean log likelihood in a round that is no gain any more
 _SAMPLE = 4000  # pixels that the mixture is fitted to
 _LEAST_SPREAD = 1e-4  # added to variances, in channel units squared: one step of 8-bit gray is 0.004
 
@@ -43,25 +45,26 @@ def mixture(image: Image, inside: Inside, *, classes: int = CLASSES) -> Groups:
     label = nearest_of(points, classes)
     groups = [points[label == n] for n in np.unique(label)]
     model = [(len(group) / max(len(points), 1), group.mean(axis=0), spread(group)) for group in groups]
+    before = -np.inf
     for _ in range(_ROUNDS if len(model) > 1 else 0):
-        share = _shares(points, model)
+        share, likelihood = _shares(points, model)
+        if likelihood - before < _SETTLED:
+            break
+        before = likelihood
         weight = share.sum(axis=0) + 1e-12
-        previous = np.stack([mean for _, mean, _ in model])
         model = []
         for n, total in enumerate(weight):
             mean = share[:, n] @ points / total
             apart = points - mean
             covariance = (share[:, n, None] * apart).T @ apart / total
             model.append((total / len(points), mean, covariance + _LEAST_SPREAD * np.eye(len(mean))))
-        if np.abs(np.stack([mean for _, mean, _ in model]) - previous).max() < 1e-4:
-            break
-    found = _shares(everything, model).argmax(axis=1) if len(model) > 1 else np.zeros(len(everything), np.intp)
+    found = _shares(everything, model)[0].argmax(axis=1) if len(model) > 1 else np.zeros(len(everything), np.intp)
     return _in_order(found, everything, inside)
 
 
 def superpixels(image: Image, inside: Inside, *, regions: int = REGIONS) -> Groups:
     """SLIC, then neighbours that differ least are merged until ``regions`` are left."""
-    return merged(grains(image, inside, grain=_GRAIN), image, regions)
+    return merged(grains(image, inside, grain=_GRAIN, compactness=_COMPACTNESS), image, regions)
 
 
 def felzenszwalb(image: Image, inside: Inside, *, regions: int = REGIONS) -> Groups:
@@ -163,11 +166,14 @@ def log_density(
 
 def _shares(
     points: NDArray[np.float64], model: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]]
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float]:
+    """Return each Gaussian's share of each point, (n, Gaussians), and the mean log likelihood."""
     logs = np.stack([np.log(max(w, 1e-12)) + log_density(points, mean, cov) for w, mean, cov in model], axis=-1)
-    logs -= logs.max(axis=1, keepdims=True)
+    highest = logs.max(axis=1, keepdims=True)
+    logs -= highest
     np.exp(logs, out=logs)
-    return np.asarray(logs / logs.sum(axis=1, keepdims=True))
+    total = logs.sum(axis=1, keepdims=True)
+    return np.asarray(logs / total), float((np.log(total) + highest).mean())
 
 
 def nearest_of(points: NDArray[np.float64], classes: int) -> Groups:
