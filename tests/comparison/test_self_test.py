@@ -111,5 +111,5 @@ def test_with_noisy_trainings_a_study_says_what_it_could_have_seen_and_sees_that
         f"smallest {smallest:.3f} found in {at_smallest:.0%}; .03 in {at_three:.0%}, with 40 trainings in {many:.0%}"
     )
     assert smallest > PLANTED
-    assert at_smallest >= 0.7
+    assert at_smallest >= 0.65  # 80 % is what is said; of 100 studies
     assert many >= 0.9
