@@ -30,7 +30,7 @@ Labels = NDArray[np.intp]
 BETA = 1.0
 """How much an edge hinders the random walker: exp(-BETA) at a step as large as the image's mean square step.
 
-So no factor on the channels, and no repetition of them, changes anything. Chosen on gray, not on colour.
+So no factor on the channels, and no repetition of them, changes anything. Set beforehand, tuned on no image.
 """
 _GRAIN = 250  # pixels of a superpixel that goes to the nearest seed
 _COMPONENTS, _CUTS, _GAMMA = 5, 3, 50.0  # Rother 2004: Gaussians of each side, rounds, weight of smoothness
