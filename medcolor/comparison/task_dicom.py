@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.comparison.task_masks import masks_on
 from medcolor.comparison.tasks import Load, Masks
 from medcolor.errors import SettingError
 from medcolor.scan import Scan
@@ -70,7 +71,6 @@ def _segmentation(path: Path, layout: str) -> Any:
 
 
 def _read(path: Path, numbers: Mapping[str, int]) -> tuple[Scan, Masks]:
-    from medcolor.comparison.task_folders import masks_on
     from medcolor.io import read
 
     scan = read(path)

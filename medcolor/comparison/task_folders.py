@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from medcolor.comparison.task_masks import masks_on
 from medcolor.comparison.tasks import Load, Masks, Subject, Task, family_of, file_digest
 from medcolor.errors import SettingError
 from medcolor.geometry import Space
@@ -144,25 +143,6 @@ def _volumes(path: Path) -> int:
     return len(list_series(path))
 
 
-def masks_on(scan: Scan, drawn: Any, path: Path, labels: frozenset[int] | None = None) -> Masks:
-    """Return labels on the grid of a scan, (nk, nj, ni) uint8; those that are not asked for are background.
-
-    Raises
-    ------
-    SettingError
-        A label that ``labels`` does not name, or one above 255.
-    GeometryError
-        No common grid.
-    """
-    from medcolor.colorizers.label_grid import place
-
-    strangers = [n for n in drawn.counts if n > 255 or (labels is not None and n not in labels)]
-    if strangers:
-        raise SettingError(f"{path} holds labels {strangers[:8]}, which dataset.json does not name (or above 255).")
-    slice_of = place(drawn, scan).slice_of if drawn.counts else (lambda k: np.zeros(scan.shape[1::-1], np.uint8))
-    return np.stack([np.asarray(slice_of(k)).astype(np.uint8) for k in range(scan.shape[2])])
-
-
 def _task(
     folder: Path, labels: Mapping[int, str], modality: str, loads: Mapping[str, Load], files: Sequence[Path], terms: str
 ) -> Task:
@@ -219,4 +199,4 @@ def _read_json(path: Path, kind: type = dict) -> Any:
     return found
 
 
-__all__ = ["folder_task", "masks_on", "modality_code"]
+__all__ = ["folder_task", "modality_code"]

@@ -1,7 +1,7 @@
 """What is segmented: patients with a scan, expert masks, and a side of the split that never changes.
 
 A task is a pack of the data folder, or any folder in the layout of nnU-Net, of the Medical Segmentation Decathlon, or
-of DICOM with segmentations (:mod:`medcolor.comparison.task_folders`).
+of DICOM with segmentations (:mod:`medcolor.comparison.task_catalog` finds them).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 from medcolor.errors import SettingError
 from medcolor.geometry import Space
 from medcolor.scan import Scan, family, to_slices
-from medcolor.training.packs import PACKS, licences, pack_groups, pack_scan, pack_splits, packs_folder
 
 if TYPE_CHECKING:
-    from medcolor.training.packs import Pack
+    pass
 
 Masks = NDArray[np.uint8]
 Load = Callable[[], tuple[Scan, Masks]]
 
-PACK_TASKS = ("sts_ct", "sts_mr_t1", "sts_pet", "mri_hippocampus", "us_hc18")
-"""Packs with masks of patients enough for a study."""
 _MOST_LABELS = 255
 
 
@@ -119,80 +116,6 @@ class Task:
         return tuple(subject.patient for subject in self.subjects(split))
 
 
-def load_task(name_or_path: str | Path, data: Path | str | None = None) -> Task:
-    """Find a task.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-        One of PACK_TASKS; or a folder: nnU-Net, decathlon, or DICOM with one folder for each patient. ``PATH#1`` takes
-        the second channel of a folder with several.
-    data : Path, optional
-        The folder of packs; else that of the environment variable MEDCOLOR_DATA.
-
-    Raises
-    ------
-    SettingError
-        No such pack or folder, or nothing in it that can be a task; says what is accepted.
-    TrainingError
-        No folder of packs.
-    """
-    name = str(name_or_path)
-    if name in PACK_TASKS:
-        return pack_task(name, packs_folder(data))
-    path, _, channel = name.partition("#")
-    if not Path(path).is_dir() or (not channel.isdecimal() and channel):
-        raise SettingError(
-            f'"{name}" is no task. A task is one of {", ".join(PACK_TASKS)}; or a folder in the layout of nnU-Net or '
-            "the decathlon (dataset.json, imagesTr, labelsTr), or with a folder of DICOM for each patient."
-        )
-    from medcolor.comparison.task_folders import folder_task
-
-    return folder_task(Path(path), channel=int(channel or 0))
-
-
-def pack_task(name: str, folder: Path) -> Task:
-    """Return a pack of a data folder as a task.
-
-    Raises
-    ------
-    SettingError
-        The pack is not in the folder.
-    """
-    pack, path = PACKS[name], folder / f"{name}.npz"
-    if not path.is_file():
-        raise SettingError(f"{path} is missing: the task {name} needs this pack.")
-    sides = pack_splits(folder)[name]
-    groups = np.array(pack_groups(folder, pack))
-
-    def subjects() -> list[Subject]:
-        return [
-            Subject(patient, sides[patient], partial(_from_pack, folder, pack, np.flatnonzero(groups == patient)))
-            for patient in dict.fromkeys(groups.tolist())
-        ]
-
-    digest = hashlib.sha256(file_digest(path, path.stat().st_mtime_ns).encode())
-    digest.update(repr(sorted(sides.items())).encode())
-    return Task(
-        name,
-        pack.family,
-        dict(enumerate(pack.masks, start=1)),
-        pack.spacing is not None,
-        licences(folder).get(name, "not stated"),
-        digest.hexdigest(),
-        name,
-        pack.volume and pack.contiguous,
-        subjects,
-    )
-
-
-def _from_pack(folder: Path, pack: Pack, rows: NDArray[np.intp]) -> tuple[Scan, Masks]:
-    scan, drawn = pack_scan(folder, pack, rows)
-    if drawn is None:
-        raise SettingError(f"{folder / pack.name}.npz holds no masks; a task needs them.")
-    return scan, np.ascontiguousarray(to_slices(drawn.labels).astype(np.uint8))
-
-
 @lru_cache(maxsize=64)
 def file_digest(path: Path, changed: int) -> str:
     """Return the sha256 of a file, hex; ``changed`` is its time of change, so that a new file is read again."""
@@ -218,4 +141,4 @@ def family_of(modality: str, where: str) -> str:
     return found
 
 
-__all__ = ["PACK_TASKS", "Masks", "Subject", "Task", "in_millimetres", "load_task", "pack_task"]
+__all__ = ["Load", "Masks", "Subject", "Task", "family_of", "file_digest", "in_millimetres"]

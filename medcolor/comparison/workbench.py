@@ -20,7 +20,8 @@ from medcolor.comparison.grid import on_grid, side_for
 from medcolor.comparison.phantoms import PREFIX, phantom_task
 from medcolor.comparison.plan import AGAIN, ALL, Study
 from medcolor.comparison.report import ArmNote, TaskNote
-from medcolor.comparison.tasks import Subject, Task, load_task
+from medcolor.comparison.task_catalog import load_task
+from medcolor.comparison.tasks import Subject, Task
 from medcolor.errors import MedcolorError, SettingError
 from medcolor.scan import Scan
 from medcolor.windowing import grayscale, resolve_display

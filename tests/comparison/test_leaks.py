@@ -12,7 +12,8 @@ import pytest
 from medcolor.bundle_files import BundleCard
 from medcolor.comparison.arms import load_arm
 from medcolor.comparison.leaks import NOTHING, seen_by
-from medcolor.comparison.tasks import Task, load_task
+from medcolor.comparison.task_catalog import load_task
+from medcolor.comparison.tasks import Task
 from medcolor.errors import LeakError
 from medcolor.training.export import identity
 from medcolor.training.sources import pack_cases
@@ -125,8 +126,8 @@ def test_somebodys_own_scans_may_be_anybodys(data: Path, task: Task) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["sts_ct", "sts_mr_t1", "sts_pet", "us_hc18", "mri_hippocampus"])
-def test_shipped_bundles_saw_no_test_patient_of_any_pack_task(name: str) -> None:
-    task = load_task(name)
+def test_shipped_bundles_saw_no_test_patient_of_any_pack_task(name: str, data_folder: Path) -> None:
+    task = load_task(name, data_folder)
     arm = load_arm("tissue", task)
     expected = () if name == "mri_hippocampus" else tuple(task.labels.values())
     assert arm.seen.labels == expected

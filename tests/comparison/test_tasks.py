@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
+from medcolor.comparison.task_catalog import load_task
 from medcolor.comparison.task_dicom import fill
-from medcolor.comparison.tasks import load_task
 from medcolor.errors import SettingError
 from medcolor.geometry import Geometry, Space
 from medcolor.scan import Scan, from_slices
@@ -120,7 +120,7 @@ def test_contours_fill_what_is_inside_and_holes_stay_holes() -> None:
 
 
 @pytest.mark.data
-def test_packs_have_the_sides_that_the_data_folder_says() -> None:
-    task = load_task("mri_hippocampus")
+def test_packs_have_the_sides_that_the_data_folder_says(data_folder: Path) -> None:
+    task = load_task("mri_hippocampus", data_folder)
     assert [len(task.patients(side)) for side in ("train", "val", "test")] == [146, 20, 42]
     assert task.licence.startswith("CC BY-SA")
