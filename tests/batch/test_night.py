@@ -82,7 +82,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         while not stop.wait(0.02):
             for root in (base / "env/tmp", base / "out"):
                 for folder, folders, files in os.walk(root):  # passes over a folder that goes meanwhile; rglob raises
-                    seen.update(os.path.join(folder, name) for name in (*folders, *files))
+                    seen.update(str(Path(folder, name)) for name in (*folders, *files))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
