@@ -18,7 +18,7 @@ import yaml
 from medcolor import phantom
 from medcolor.bundles import bundle_names, read_card
 from medcolor.cli import run
-from medcolor.cli.train import _stopping
+from medcolor.cli.train import stopping
 from medcolor.errors import TrainingError
 from medcolor.networks.normalization import Normalization
 from medcolor.scan import from_slices, to_slices
@@ -290,7 +290,7 @@ def test_a_sample_whose_unit_is_lost_is_prepared_as_gray() -> None:
 
 def test_the_first_interrupt_asks_to_stop_and_the_second_does_not_wait() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with _stopping() as asked:
+    with stopping() as asked:
         assert not asked()
         signal.raise_signal(signal.SIGINT)
         assert asked()
