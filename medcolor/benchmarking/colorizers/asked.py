@@ -144,9 +144,9 @@ def _arms(request: Request, family: str, val: Sequence[View], cells: Cells) -> t
     for method in methods_of(request, family):
         name = f"{family.lower()}_{method}"
         if method in further:
+            require_method(read_card(further[method]), method)
             if name in there:
                 raise SettingError(f"{further[method]} is a second {method} of {family}: rename its folder.")
-            require_method(read_card(further[method]), method)
             arms[method] = bundle_arm(further[method])
         elif method == "gray":
             arms[method] = GrayArm()
