@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,9 +206,10 @@ def test_what_the_network_refuses_has_its_own_words(apart: Apart, scan: Scan, fo
     look = Look(load_palette("CT", "contrast"))
     with pytest.raises(BundleError, match="is no bundle"):
         ApartSlices(apart, read_card(folder), scan, lambda: look).evidence(0)
-    (folder / "model.safetensors").write_bytes(b"broken")
+    broken = shutil.copytree(folder, folder.parent / "broken")  # one that the child has not opened before
+    (broken / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(BundleError, match=r"model\.safetensors"):
-        ApartSlices(apart, read_card(folder), scan, lambda: look, trust=True)
+        ApartSlices(apart, read_card(broken), scan, lambda: look, trust=True)
 
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_another(
