@@ -68,7 +68,7 @@ class Apart:
         with self._alone(check):
             process = self._awake(check)
             number = next(self._numbers)
-            process.tell((number, name, arguments))
+            process.tell((number, name, arguments), check)
             while True:
                 answered, answer, failure = process.heard(check)
                 if answered == number:
@@ -103,6 +103,7 @@ class Apart:
         self.start()
         process = self._process
         if process is None or self._closed:
+            check()
             raise ColoringProcessError("The window that colours was closed.")
         while not process.awake:
             process.awake = process.heard(check)[0] == AWAKE
@@ -132,12 +133,13 @@ class _Process:
         """Whether it lives no more."""
         return self._child.poll() is not None
 
-    def tell(self, value: Any) -> None:
-        """Say something to it."""
+    def tell(self, value: Any, check: Check) -> None:
+        """Say something to it; of its death only who still wants the answer is told."""
         try:
             with self._telling:
                 put(cast(BinaryIO, self._child.stdin), value)
         except (OSError, ValueError):
+            check()
             raise self._death() from None
 
     def mention(self, value: Any) -> None:

@@ -69,6 +69,10 @@ def canvas_place(viewer: Any, world: Any) -> tuple[int, int]:
     return int(row), int(column)
 
 
+UNDERWAY = ("looking at the whole volume", "colouring")
+"""Steps of a session at work; the first passes unseen where it was made ready ahead."""
+
+
 @pytest.fixture
 def calm() -> Iterator[set[int]]:
     """The threads there were before; afterwards there are no others."""
@@ -204,17 +208,14 @@ def test_panels_are_tabs_of_one_place(viewer: Any, scan: Scan, qtbot: Any) -> No
     assert panel.height() > 300
 
 
-@pytest.mark.xfail(
-    reason="colouring is not seen to begin again after a cancel; open in the viewer's issue", strict=False
-)
 def test_cancel_takes_effect_within_two_seconds_and_work_goes_on_from_there(
     viewer: Any, deep: Scan, qtbot: Any, calm: set[int]
 ) -> None:
     panel, _ = docked(viewer, deep)
     coloring = panel.scene.coloring  # type: ignore[union-attr]
-    for moment in ("looking at the whole volume", "colouring"):
+    for moment in (UNDERWAY, UNDERWAY[1:]):
         panel.color()
-        qtbot.waitUntil(lambda moment=moment: coloring.session.step == moment, timeout=60_000)
+        qtbot.waitUntil(lambda moment=moment: coloring.session.step in moment, timeout=60_000)
         started, spent = time.perf_counter(), time.process_time()
         panel.color()
         qtbot.waitUntil(lambda: not coloring.working, timeout=60_000)
@@ -230,7 +231,7 @@ def test_closing_the_dock_in_the_middle_ends_the_thread(viewer: Any, deep: Scan,
     panel, dock = docked(viewer, deep)
     coloring = panel.scene.coloring  # type: ignore[union-attr]
     panel.color()
-    qtbot.waitUntil(lambda: coloring.session.step == "looking at the whole volume", timeout=60_000)
+    qtbot.waitUntil(lambda: coloring.session.step in UNDERWAY, timeout=60_000)
     with qtbot.captureExceptions() as raised:
         viewer.window.remove_dock_widget(dock)
         assert coloring.session.wait(20.0)

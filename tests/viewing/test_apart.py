@@ -135,7 +135,6 @@ def test_a_cancel_while_it_waits_for_the_process_takes_effect_at_once_and_work_g
         fresh.close()
 
 
-@pytest.mark.xfail(reason="known: at times the closing of a busy process is told as an error", strict=False)
 def test_closing_in_the_middle_ends_process_and_threads(scan: Scan) -> None:
     before = threading.active_count()
     fresh = Apart()
