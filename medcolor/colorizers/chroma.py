@@ -194,14 +194,7 @@ class ChromaColorizer:
         prediction = self.predict(scan)
         ni, nj, nk = scan.shape
         for block in blocks(nk, ni * nj, self._together(scan)):
-            shape = (block.stop - block.start, nj, ni)
-            ab, rest = np.empty((*shape, 2), np.float32), dict[str, NDArray[np.float32]]()
-            for tile, part in prediction.parts(block):
-                ab[tile.kept] = part.ab.cpu().numpy()
-                for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
-                    if plane is not None:
-                        rest.setdefault(name, np.empty(shape, np.float32))[tile.kept] = plane.cpu().numpy()
-            yield block, ab, rest.get("doubt"), rest.get("lightness")
+            yield block, *prediction.whole(block)
 
     def __call__(
         self,

@@ -61,6 +61,14 @@ class ChromaPart(NamedTuple):
     lightness: torch.Tensor | None
 
 
+class Whole(NamedTuple):
+    """What is said of whole slices: ab (n, nj, ni, 2); doubt and lightness (n, nj, ni) of networks that have it."""
+
+    ab: NDArray[np.float32]
+    doubt: NDArray[np.float32] | None
+    lightness: NDArray[np.float32] | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ChromaPrediction:
     """What a network says of one scan; computed when asked.
@@ -97,6 +105,18 @@ class ChromaPrediction:
                     rest = dict(zip(names, planes[2:], strict=True))
                     part = ChromaPart(planes[:2].movedim(0, -1), rest.get("doubt"), rest.get("lightness"))
                 yield Tile(kept, tile.seen, tile.inner), part
+
+    def whole(self, block: slice) -> Whole:
+        """Return what the network says of a range of slices, its tiles put together."""
+        ni, nj, _ = self.scan.shape
+        shape = (block.stop - block.start, nj, ni)
+        ab, rest = np.empty((*shape, 2), np.float32), dict[str, NDArray[np.float32]]()
+        for tile, part in self.parts(block):
+            ab[tile.kept] = part.ab.cpu().numpy()
+            for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
+                if plane is not None:
+                    rest.setdefault(name, np.empty(shape, np.float32))[tile.kept] = plane.cpu().numpy()
+        return Whole(ab, rest.get("doubt"), rest.get("lightness"))
 
     def confidence(self, block: slice) -> NDArray[np.float32]:
         """Return how far colours of a range of slices can be relied on, (n, nj, ni): 1 less the doubt.

@@ -7,29 +7,22 @@ what would not survive a display does not count. Channel 0 is the lightness in e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from medcolor.cielab import gray_to_lightness, rgb_to_lab
-from medcolor.comparison import controls
+from medcolor.comparison import controls, renders
 from medcolor.comparison.leaks import NOTHING, Seen, seen_by
+from medcolor.comparison.renders import Render
 from medcolor.comparison.tasks import Task
 from medcolor.errors import BundleError, SettingError
-from medcolor.scan import Scan, to_slices
-from medcolor.windowing import grayscale, resolve_display
+from medcolor.scan import Scan
 
 if TYPE_CHECKING:
     from medcolor.bundle_files import BundleCard
 
-Channels = NDArray[np.float32]
-Render = Callable[[Scan, np.random.Generator], Channels]
-SCALE = 100.0  # CIELAB steps of one unit of a channel
 LUT = "lut:hot_iron"
 METHODS = ("zhang2016", "zhang2017", "nazeri", "nogan", "histogan", "ddcolor", "welsh", "deep")
 
@@ -163,40 +156,6 @@ def _modified(arm: Arm, modifier: str) -> Arm:
     )
 
 
-def lightness(scan: Scan) -> Channels:
-    """Return the lightness of a scan as displayed, L* / 100, (nk, nj, ni)."""
-    table = (gray_to_lightness() / SCALE).astype(np.float32)
-    return np.asarray(table[grayscale(scan, resolve_display(scan, None))(slice(None))])
-
-
-def shown(rgb: NDArray[np.uint8]) -> Channels:
-    """Return 8-bit sRGB (ni, nj, nk, 3) as CIELAB / 100, (nk, 3, nj, ni)."""
-    pixels = np.ascontiguousarray(to_slices(rgb))
-    flat = pixels.reshape(-1, 3).astype(np.uint32)
-    colors, place = np.unique(flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2], return_inverse=True)
-    triples = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=-1).astype(np.uint8)
-    lab = (rgb_to_lab(triples) / SCALE).astype(np.float32)
-    return np.ascontiguousarray(lab[place].reshape(pixels.shape).transpose(0, 3, 1, 2))
-
-
-def _gray(scan: Scan, rng: np.random.Generator) -> Channels:
-    return lightness(scan)[:, None]
-
-
-def _gray3(scan: Scan, rng: np.random.Generator) -> Channels:
-    return np.repeat(lightness(scan)[:, None], 3, axis=1)
-
-
-def _neutral(scan: Scan) -> Channels:
-    out = np.zeros((scan.shape[2], 3, scan.shape[1], scan.shape[0]), np.float32)
-    out[:, 0] = lightness(scan)
-    return out
-
-
-def _there(scan: Scan) -> NDArray[np.bool_]:
-    return ~scan.padded(slice(None))
-
-
 @dataclass(frozen=True)
 class _Maker:
     base: str
@@ -206,15 +165,15 @@ class _Maker:
 
     def make(self) -> Arm:
         control, note = _NOTES.get(self.base, (False, f"colour of {self.base}"))
-        arm = Arm(self.base, 3, control, note, _gray)
+        arm = Arm(self.base, 3, control, note, renders.gray)
         if self.base in {"gray", "gray_again"}:
             return replace(arm, channels=1)
         if self.base == "gray3":
-            return replace(arm, render=_gray3, gray_channels=3)
+            return replace(arm, render=renders.gray3, gray_channels=3)
         if self.base == "smooth":
-            return replace(arm, render=lambda scan, rng: controls.smooth(_neutral(scan), rng))
+            return replace(arm, render=lambda scan, rng: controls.smooth(renders.neutral(scan), rng))
         if self.base == "position":
-            return replace(arm, render=lambda scan, rng: controls.position(_neutral(scan)), placed=True)
+            return replace(arm, render=lambda scan, rng: controls.position(renders.neutral(scan)), placed=True)
         if self.base == "init_selfsupervised":
             return replace(arm, channels=1, pretraining="selfsupervised")
         if self.base.startswith("rgb:"):
@@ -229,7 +188,7 @@ class _Maker:
         for path in sorted(folder.iterdir()):
             digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
         note = "RGB volumes that somebody brought; what their colours saw is not known here"
-        return replace(arm, render=_as_brought, pictures=folder, identity=digest.hexdigest(), note=note)
+        return replace(arm, render=renders.as_brought, pictures=folder, identity=digest.hexdigest(), note=note)
 
     def _of_colorizer(self, arm: Arm) -> Arm:
         spec = self._spec()
@@ -241,9 +200,9 @@ class _Maker:
             return replace(arm, channels=1, direct=spec)
         if self.base in {"posterior", "confidence"}:
             return self._more_channels(arm, spec, self._require_classes(card))
-        color = _coloring(spec, self.device)
+        color = renders.coloring(spec, self.device)
         if self.base == "shuffled":
-            return replace(arm, render=lambda scan, rng: controls.shuffled(color(scan, rng), _there(scan), rng))
+            return replace(arm, render=lambda scan, rng: controls.shuffled(color(scan, rng), renders.there(scan), rng))
         if self.base == "init_colorizer":
             return replace(arm, channels=1, pretraining="colorizer")
         return replace(arm, render=color)
@@ -277,69 +236,8 @@ class _Maker:
 
     def _more_channels(self, arm: Arm, spec: str, card: BundleCard) -> Arm:
         if self.base == "confidence":
-            return replace(arm, channels=4, render=_sure(spec, self.device))
-        return replace(arm, channels=1 + len(card.classes), render=_posteriors(spec, self.device))
-
-
-def colorizer_of(spec: str, device: str = "auto") -> Any:
-    """Return a colorizer, the palette being one that tells classes apart; kept, so that it is loaded once."""
-    return _loaded(spec, device)
-
-
-_KEPT: dict[tuple[str, str], Any] = {}
-
-
-def _loaded(spec: str, device: str) -> Any:
-    if (spec, device) not in _KEPT:
-        from medcolor.bundles import method_of
-        from medcolor.colorizers import load_colorizer
-
-        method = None if spec == "physics" or spec.startswith("lut:") else method_of(spec)
-        styled = spec == "physics" or method == "tissue"
-        where: dict[str, Any] = {} if method is None else {"device": device, "trust": Path(spec).is_dir()}
-        _KEPT[spec, device] = load_colorizer(spec, palette="contrast" if styled else None, **where)
-    return _KEPT[spec, device]
-
-
-def _coloring(spec: str, device: str) -> Render:
-    def color(scan: Scan, rng: np.random.Generator) -> Channels:
-        return shown(_quietly(_loaded(spec, device), scan).rgb)
-
-    return color
-
-
-def _quietly(colorizer: Any, scan: Scan) -> Any:
-    """Colour without the look at whether the scan is of its modality: the task says that it is."""
-    unchecked = replace(colorizer, check=False) if hasattr(colorizer, "check") else colorizer
-    return unchecked(scan)
-
-
-def posteriors_of(spec: str, scan: Scan, device: str = "auto") -> NDArray[np.float32]:
-    """Return what a tissue bundle says of a scan, (K, nk, nj, ni)."""
-    return np.asarray(_loaded(spec, device).predict(scan).posteriors(slice(0, scan.shape[2])))
-
-
-def _posteriors(spec: str, device: str) -> Render:
-    def render(scan: Scan, rng: np.random.Generator) -> Channels:
-        found = posteriors_of(spec, scan, device).swapaxes(0, 1)
-        return np.concatenate([lightness(scan)[:, None], found], axis=1)
-
-    return render
-
-
-def _sure(spec: str, device: str) -> Render:
-    def render(scan: Scan, rng: np.random.Generator) -> Channels:
-        colorizer = _loaded(spec, device)
-        confidence = colorizer.predict(scan).confidence(slice(0, scan.shape[2]))
-        return np.concatenate([shown(_quietly(colorizer, scan).rgb), confidence[:, None]], axis=1)
-
-    return render
-
-
-def _as_brought(scan: Scan, rng: np.random.Generator) -> Channels:
-    if scan.rgb is None:
-        raise SettingError("This patient has no RGB volume.")
-    return shown(scan.rgb)
+            return replace(arm, channels=4, render=renders.sure(spec, self.device))
+        return replace(arm, channels=1 + len(card.classes), render=renders.posteriors(spec, self.device))
 
 
 def with_pictures(arm: Arm, patient: str, scan: Scan) -> Scan:
@@ -363,17 +261,4 @@ def with_pictures(arm: Arm, patient: str, scan: Scan) -> Scan:
     return replace(scan, rgb=picture.rgb)
 
 
-__all__ = [
-    "ARMS",
-    "METHODS",
-    "Arm",
-    "Channels",
-    "Render",
-    "colorizer_of",
-    "is_control",
-    "lightness",
-    "load_arm",
-    "posteriors_of",
-    "shown",
-    "with_pictures",
-]
+__all__ = ["ARMS", "METHODS", "Arm", "is_control", "load_arm", "with_pictures"]

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.comparison import judging
-from medcolor.comparison.arms import Arm, posteriors_of
+from medcolor.comparison.arms import Arm
 from medcolor.comparison.cells import Cell, Outcome, Row, Shown
 from medcolor.comparison.learned import Fitting, predict, train
 from medcolor.comparison.learned import Shown as Taught
 from medcolor.comparison.learned_augmentation import VARIANTS, variant
+from medcolor.comparison.renders import posteriors_of
 from medcolor.comparison.tasks import Subject, Task
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.comparison.arms import Arm, posteriors_of
+from medcolor.comparison.arms import Arm
 from medcolor.comparison.cells import Cell, Outcome, Row, Shown
 from medcolor.comparison.judging import largest, rows_of, spread
 from medcolor.comparison.metrics import mean_of
+from medcolor.comparison.renders import posteriors_of
 from medcolor.comparison.tasks import Subject, Task
 from medcolor.errors import SettingError
 
@@ -68,24 +69,19 @@ def segmenters_of(tier: str) -> tuple[str, ...]:
     return tuple(NETWORKS)
 
 
+_AFTERWARDS = (
+    "cases", "cells", "figures", "learned", "made", "nnunet", "plan", "report", "statistics", "study", "verdicts",
+)  # fmt: skip
+"""Files that no figure of a cell depends on, but for the learned tier's own; whatever else is added here counts."""
+
+
 def code_of(tier: str) -> list[Path]:
     """Return the source files that the figures of a tier depend on."""
     here = Path(__file__).parent
-    shared = [
-        "arms.py",
-        "controls.py",
-        "grid.py",
-        "judging.py",
-        "metrics.py",
-        "phantoms.py",
-        "tasks.py",
-        "tiers.py",
-        "workbench.py",
-    ]
-    files = [here / name for name in shared]
+    shared = [path for path in here.glob("*.py") if not path.stem.startswith(_AFTERWARDS)]
     if tier == "learned":
-        return [*files, *sorted(here.glob("learned*.py")), here.parent / "segmenters" / "oracle.py"]
-    return [*files, *sorted((here.parent / "segmenters").glob("*.py"))]
+        return [*shared, *here.glob("learned*.py"), here.parent / "segmenters" / "oracle.py"]
+    return [*shared, *(here.parent / "segmenters").glob("*.py")]
 
 
 def run(cell: Cell, bench: Workbench) -> Outcome:

@@ -7,11 +7,12 @@ import pytest
 
 from medcolor.cielab import lab_to_rgb
 from medcolor.color import restore_gray
-from medcolor.comparison.arms import ARMS, is_control, lightness, load_arm, shown, with_pictures
+from medcolor.comparison.arms import ARMS, is_control, load_arm, with_pictures
 from medcolor.comparison.controls import REACH, position, shuffled, smooth
 from medcolor.comparison.grid import on_grid
 from medcolor.comparison.learned_augmentation import variant
 from medcolor.comparison.phantoms import phantom_task
+from medcolor.comparison.renders import lightness, shown
 from medcolor.errors import BundleError, SettingError, UnknownColorizerError
 from medcolor.io import write
 from medcolor.scan import Scan, from_slices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,26 +22,35 @@ if TYPE_CHECKING:
     from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
 
+Maker = TypeVar("Maker", bound="NetworkColorizer | ChromaColorizer")
+
 
 @dataclass(frozen=True, eq=False)
-class TissueArm:
-    """The trained tissue network with the palette; doubt is the colour error it expects."""
+class _BundleArm(Generic[Maker]):
+    """What all trained methods are to the table."""
 
-    network: NetworkColorizer
+    maker: Maker
     law: Law = field(default=Law.LIGHTNESS, init=False)
-
-    @property
-    def method(self) -> str:  # noqa: D102
-        return bundle_label(self.card)
-
-    @property
-    def title(self) -> str:  # noqa: D102
-        return self.card.name
 
     @property
     def card(self) -> BundleCard:
         """What the bundle says of itself."""
-        return self.network.bundle.card
+        return self.maker.bundle.card
+
+    @property
+    def method(self) -> str:
+        return bundle_label(self.card)
+
+    @property
+    def title(self) -> str:
+        return self.card.name
+
+    def colorizer(self) -> Colorizer:
+        return self.maker
+
+
+class TissueArm(_BundleArm["NetworkColorizer"]):
+    """The trained tissue network with the palette; doubt is the colour error it expects."""
 
     @property
     def identity(self) -> str:  # noqa: D102
@@ -49,12 +58,12 @@ class TissueArm:
 
         card = self.card
         palette = load_palette(card.family, STYLE)
-        return card.weights_sha256 + palette.sha256 + code_hash(prediction, type(self.network.bundle.network))
+        return card.weights_sha256 + palette.sha256 + code_hash(prediction, type(self.maker.bundle.network))
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         from medcolor.colorizers.prediction import error_of
 
-        found, palette = self.network.predict(scan), load_palette(self.card.family, STYLE)
+        found, palette = self.maker.predict(scan), load_palette(self.card.family, STYLE)
         ni, nj, _ = scan.shape
         for k in slices:
             posteriors = np.empty((len(found.classes), 1, nj, ni), np.float32)
@@ -64,29 +73,9 @@ class TissueArm:
                 doubt[tile.kept] = error_of(likely, log_scale, palette.ab).cpu().numpy()
             yield of_posteriors(slice(k, k + 1), posteriors, doubt, palette)
 
-    def colorizer(self) -> Colorizer:  # noqa: D102
-        return self.network
 
-
-@dataclass(frozen=True, eq=False)
-class ChromaArm:
+class ChromaArm(_BundleArm["ChromaColorizer"]):
     """A trained system of the review, with its own doubt and lightness where it has them."""
-
-    system: ChromaColorizer
-    law: Law = field(default=Law.LIGHTNESS, init=False)
-
-    @property
-    def method(self) -> str:  # noqa: D102
-        return bundle_label(self.card)
-
-    @property
-    def title(self) -> str:  # noqa: D102
-        return self.card.name
-
-    @property
-    def card(self) -> BundleCard:
-        """What the bundle says of itself."""
-        return self.system.bundle.card
 
     @property
     def identity(self) -> str:  # noqa: D102
@@ -95,31 +84,23 @@ class ChromaArm:
 
         card = self.card
         code = code_hash(
-            chroma_prediction, prediction, recoloring, type(self.system.bundle.network), card.folder / CONFIG
+            chroma_prediction, prediction, recoloring, type(self.maker.bundle.network), card.folder / CONFIG
         )
-        return card.weights_sha256 + self.system.taught.sha256 + code
+        return card.weights_sha256 + self.maker.taught.sha256 + code
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
-        found = self.system.predict(scan)
-        ni, nj, _ = scan.shape
+        found = self.maker.predict(scan)
         for k in slices:
-            ab, rest = np.zeros((1, nj, ni, 2), np.float32), dict[str, NDArray[np.float32]]()
-            for tile, part in found.parts(slice(k, k + 1)):
-                ab[tile.kept] = part.ab.cpu().numpy()
-                for name, plane in (("doubt", part.doubt), ("lightness", part.lightness)):
-                    if plane is not None:
-                        rest.setdefault(name, np.zeros((1, nj, ni), np.float32))[tile.kept] = plane.cpu().numpy()
-            yield Colors(slice(k, k + 1), ab, rest.get("doubt"), rest.get("lightness"), None, self._recolored(ab))
+            block = slice(k, k + 1)
+            whole = found.whole(block)
+            yield Colors(block, *whole, None, self._recolored(whole.ab))
 
     def _recolored(self, ab: NDArray[np.float32]) -> Recolored:
         def recolored(kind: str) -> Floats:
-            to = self.system.recoloring_for(kind)
+            to = self.maker.recoloring_for(kind)
             return ab if to is None else to(ab)
 
         return recolored
-
-    def colorizer(self) -> Colorizer:  # noqa: D102
-        return self.system
 
 
 def bundle_label(card: BundleCard) -> str:

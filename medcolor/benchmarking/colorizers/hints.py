@@ -68,7 +68,7 @@ class HintCurve:
 
 def takes_hints(arm: object) -> bool:
     """Whether an arm is a system that hints can be given to."""
-    return isinstance(arm, ChromaArm) and "hints" in arm.system.needs
+    return isinstance(arm, ChromaArm) and "hints" in arm.maker.needs
 
 
 def measure_hints(
@@ -83,7 +83,7 @@ def measure_hints(
         rng = np.random.default_rng([seed, view.slices[0], len(found)])
         given = reveals(view, max(COUNTS), rng)
         for count in COUNTS:
-            system = replace(arm.system, hints=tuple(given[:count]))
+            system = replace(arm.maker, hints=tuple(given[:count]))
             painted = paint(ChromaArm(system), view)
             found.setdefault(view.patient, []).append(figures.psnr(painted.rgb, view.target_rgb))
         if progress is not None:
