@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ssl
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -109,10 +110,12 @@ def test_a_pacs_stopped_in_the_middle_and_started_again_has_everything_once(
         while not server.rest("/instances"):
             assert time.monotonic() < until
             assert night.poll() is None
+        night.send_signal(signal.SIGSTOP)  # or all might be sent before the PACS is gone
         server.stop()
         box = Outbox(out, out / ".medcolor")
         assert box.counts()[Post.DONE] < SERIES * SLICES, "it was stopped too late for this test to mean anything"
         box.close()
+        night.send_signal(signal.SIGCONT)
         time.sleep(2)
         server.start()
         _, said = night.communicate(timeout=120)
