@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import ssl
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
