@@ -7,6 +7,7 @@ Groups are numbered from 1 in order of lightness, 0 is where ``inside`` says tha
 from __future__ import annotations
 
 import heapq
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -69,7 +70,10 @@ def superpixels(image: Image, inside: Inside, *, regions: int = REGIONS) -> Grou
 
 def felzenszwalb(image: Image, inside: Inside, *, regions: int = REGIONS) -> Groups:
     """Felzenszwalb and Huttenlocher's tree, then neighbours that differ least are merged until ``regions`` are left."""
-    found = skimage_segmentation().felzenszwalb(np.asarray(image, np.float64), scale=0.5, sigma=0.8, min_size=20)
+    segmentation = skimage_segmentation()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Got image with third dimension")  # more channels than three are meant
+        found = segmentation.felzenszwalb(np.asarray(image, np.float64), scale=0.5, sigma=0.8, min_size=20)
     return merged(np.where(inside, found + 1, 0), image, regions)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,11 @@ def test_parts_that_touch_nothing_stay_apart() -> None:
 @pytest.mark.parametrize("name", GROUPERS)
 def test_an_image_without_inside_has_no_groups(name: str) -> None:
     assert not GROUPERS[name](np.zeros((SIDE, SIDE, 1)), np.zeros((SIDE, SIDE), bool)).any()
+
+
+@pytest.mark.parametrize("name", sorted(GROUPERS))
+def test_many_channels_warn_nobody(name: str) -> None:
+    image = np.random.default_rng(0).random((24, 24, 7)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GROUPERS[name](image, np.ones((24, 24), np.bool_))
