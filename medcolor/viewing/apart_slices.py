@@ -79,6 +79,8 @@ class ApartSlices(BundleSlices):
     scan : Scan
     shown : callable
         Returns the look that slices are asked for.
+    first : int
+        The slice that will be asked about first.
     trust : bool
         As for :func:`medcolor.bundles.load_bundle`.
     check : callable
@@ -86,13 +88,13 @@ class ApartSlices(BundleSlices):
     """
 
     def __init__(
-        self, apart: Apart, card: BundleCard, scan: Scan, shown: Callable[[], Look], *, trust: bool = False,
-        check: Check = nothing,
+        self, apart: Apart, card: BundleCard, scan: Scan, shown: Callable[[], Look], *, first: int = 0,
+        trust: bool = False, check: Check = nothing,
     ) -> None:  # fmt: skip
         super().__init__(NamedBundle(card), card, scan, ())
         self._apart, self._shown, self._trust, self._work = apart, shown, trust, next(_works)
         self._here: NetworkSlices | None = None
-        self.findings = self._begin(check)
+        self.findings = self._begin(first, check)
 
     def evidence(self, k: int, *, check: Check = nothing) -> Evidence:
         """Ask about one slice, in the look that is shown.
@@ -110,7 +112,7 @@ class ApartSlices(BundleSlices):
 
     def _seen(self, k: int, look: Look, check: Check) -> Any:
         while (seen := self._apart.ask("evidence", self._work, k, look, check=check)) is None:
-            self._begin(check)  # another process, or one that had much else to do
+            self._begin(k, check)  # another process, or one that had much else to do
         return seen
 
     def _rest(self, k: int, look: Look, check: Check) -> Rest:
@@ -122,9 +124,9 @@ class ApartSlices(BundleSlices):
         """Let the other process forget the scan."""
         self._apart.forget(self._work)
 
-    def _begin(self, check: Check) -> Any:
+    def _begin(self, first: int, check: Check) -> Any:
         where = str(self._card.folder) if self._trust else self._card.name
-        return self._apart.ask("begin", self._work, where, self._trust, described(self.scan), check=check)
+        return self._apart.ask("begin", self._work, where, self._trust, described(self.scan), first, check=check)
 
 
 def card_of(spec: str, scan: Scan) -> BundleCard | None:

@@ -301,7 +301,7 @@ class ColoringSession(LiveColors):
         """Set the colorizer to work on the scan: its network in the other process, where there is one."""
         card = self._bundle()
         if card is not None and self._apart is not None:
-            return ApartSlices(self._apart, card, self.scan, lambda: self.look, check=self._check)
+            return ApartSlices(self._apart, card, self.scan, lambda: self.look, first=self._visible, check=self._check)
         wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
         self._check()
         self.step = Step.FITTING

@@ -20,11 +20,13 @@ from medcolor import phantom
 from medcolor.bundle_files import read_card
 from medcolor.colorizers import load_colorizer
 from medcolor.colorizers.evidence import Look
+from medcolor.colorizers.network_slices import NetworkSlices
 from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan
 from medcolor.viewing.apart import Apart
+from medcolor.viewing.apart_serving import Bench, described
 from medcolor.viewing.apart_slices import ApartSlices, card_of
 from medcolor.viewing.interrupt import Cancelled
 from medcolor.viewing.session import ColoringSession, Step
@@ -83,6 +85,20 @@ def test_what_it_says_of_a_slice_is_what_the_network_says_here(apart: Apart, sca
         np.testing.assert_array_equal(told.outside(), own.outside())
         np.testing.assert_array_equal(told.totals(), own.totals())
         np.testing.assert_array_equal(told.posteriors(), own.compact().posteriors())
+
+
+def test_the_network_has_run_on_the_slice_that_is_looked_at_before_it_says_it_is_ready(scan: Scan) -> None:
+    bench, look, ran = Bench(), Look(load_palette("CT", "contrast")), list[int]()
+    bench.begin(7, "ct_tissue", False, described(scan), 2)
+    slices = bench._works[7]
+    slices.colorizer.network.register_forward_pre_hook(lambda *_: ran.append(1))
+    here = NetworkSlices(slices.colorizer, scan)
+    for k, times in ((2, 0), (4, 1), (4, 0), (2, 1)):
+        ran.clear()
+        seen = bench.evidence(7, k, look)
+        assert seen is not None
+        assert len(ran) == times
+        np.testing.assert_array_equal(seen[0], here.evidence(k).index(look))
 
 
 def test_a_change_of_look_repaints_without_asking_and_the_result_is_exact_again(apart: Apart, scan: Scan) -> None:
