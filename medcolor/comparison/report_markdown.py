@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from medcolor.comparison.figures import interval_text
 from medcolor.comparison.plan import AGAIN
@@ -16,22 +17,26 @@ RESEARCH = "Research use, not for diagnosis."
 _MOST_LISTED = 40
 
 
-def to_markdown(report: Report) -> str:
-    """Return the whole report but its pictures."""
+Forests = Mapping[tuple[str, str], str]
+"""Tier and task -> name of the file with their forest plot."""
+
+
+def to_markdown(report: Report, forests: Forests = MappingProxyType({})) -> str:
+    """Return the whole report but its pictures of patients; with the forest plots that lie beside it."""
     lines = [f"# {report.study.name}", ""]
     if report.study.about:
         lines += [report.study.about.strip(), ""]
     lines += ["## In short", "", *(f"- {said}" for said in summary(report)), ""]
     lines += ["## For a clinician", "", for_a_clinician(report), ""]
     for tier in dict.fromkeys(line.tier for line in report.lines):
-        lines += _tier(report, tier)
+        lines += _tier(report, tier, forests)
     lines += ["## What was planned and not run", "", *_missing(report), ""]
     lines += ["## The arms", "", *_arms(report), "## How it was done", "", *(f"- {said}" for said in made(report)), ""]
     lines += ["## Limits", "", *(f"- {said}" for said in limits(report)), "", RESEARCH]
     return "\n".join(lines) + "\n"
 
 
-def _tier(report: Report, tier: str) -> Iterator[str]:
+def _tier(report: Report, tier: str, forests: Forests) -> Iterator[str]:
     yield f"## {tier.capitalize()} tier"
     yield ""
     primary = report.primary(tier)
@@ -46,6 +51,9 @@ def _tier(report: Report, tier: str) -> Iterator[str]:
         for task in dict.fromkeys(line.task for line in chosen):
             yield f"### {task}, {metric} ({side})"
             yield ""
+            if (tier, task) in forests:
+                yield f"![{task}, {tier} tier: each arm minus gray, with its interval]({forests[tier, task]})"
+                yield ""
             yield from _grid(
                 ["arm", "segmenter", "labelled", "runs x patients", "gray", "difference [95 %]", "p Holm",
                  "smallest seen", "least ahead of", "verdict"],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -38,7 +39,7 @@ def write_report(
         For the page, CSV and Markdown, and the figures of every patient: not for a repository.
     pictured : sequence of Pictured
     tables : Path, optional
-        A folder that gets ``study.csv`` and ``study.md`` as well, which name nobody and show nobody.
+        A folder that gets ``study.csv``, and ``study.md`` with its forest plots, as well: they name and show nobody.
 
     Raises
     ------
@@ -53,12 +54,28 @@ def write_report(
         folder / NOT_RUN: not_run_csv(report),
     }
     if tables is not None:
-        contents |= {tables / CSV: lines, tables / MARKDOWN: text}
+        drawn = forests(report)
+        contents |= {
+            tables / CSV: lines,
+            tables / MARKDOWN: to_markdown(report, {of: name for of, (name, _) in drawn.items()}),
+        }
+        contents |= {tables / name: picture for name, picture in drawn.values()}
     with atomic_files(contents, force=True) as files:
         for path, content in contents.items():
             with files.open(path) as stream:
                 stream.write(content.encode())
     return list(contents)
+
+
+def forests(report: Report) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return, for each tier and task, the name of a file and the forest plot in it, by the tier's main metric."""
+    found = {}
+    for tier, task in dict.fromkeys((line.tier, line.task) for line in report.lines):
+        metric = report.primary(tier)
+        chosen = [line for line in report.lines if (line.tier, line.task, line.metric) == (tier, task, metric)]
+        name = f"{tier}_{re.sub('[^A-Za-z0-9-]+', '_', task).strip('_')}.svg"
+        found[tier, task] = name, figures.forest(chosen, f"{task}, {tier}: {metric}, arm minus gray")
+    return found
 
 
 def check_tables(tables: Path | None, *, force: bool) -> None:
@@ -75,14 +92,14 @@ def check_tables(tables: Path | None, *, force: bool) -> None:
 def render(report: Report, pictured: Sequence[Pictured] = ()) -> str:
     """Return the page."""
     template = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
-    tiers = dict.fromkeys(line.tier for line in report.lines)
+    tiers, drawn = dict.fromkeys(line.tier for line in report.lines), forests(report)
     return template.substitute(
         title=html.escape(report.study.name),
         about=html.escape(report.study.about),
         warning=_WARNING if pictured else "",
         summary=_items(summary(report)),
         clinician=html.escape(for_a_clinician(report)),
-        tiers="".join(_tier(report, tier) for tier in tiers),
+        tiers="".join(_tier(report, tier, drawn) for tier in tiers),
         cases="".join(_case(one) for one in pictured) or "<p>None are shown.</p>",
         missing=_missing(report),
         arms=_table(
@@ -111,13 +128,12 @@ def _td(cell: str, words: bool) -> str:
     return f"<td{css}>{html.escape(cell)}</td>"
 
 
-def _tier(report: Report, tier: str) -> str:
+def _tier(report: Report, tier: str, drawn: Mapping[tuple[str, str], tuple[str, str]]) -> str:
     metric = report.primary(tier)
     parts = [f"<section><h2>{html.escape(tier.capitalize())} tier</h2>"]
     for task in dict.fromkeys(line.task for line in report.lines if line.tier == tier):
-        chosen = [o for o in report.lines if (o.tier, o.task, o.metric) == (tier, task, metric)]
         groups = [g for g in report.groups if (g.tier, g.task, g.metric) == (tier, task, metric)]
-        parts += [f"<h3>{html.escape(task)}</h3>", figures.forest(chosen, f"{task}, {tier}: {metric}, arm minus gray")]
+        parts += [f"<h3>{html.escape(task)}</h3>", drawn[tier, task][1]]
         parts += _curves(groups, task, metric)
         parts.append(_scatters(groups))
         parts.append(_all_metrics(report, tier, task))

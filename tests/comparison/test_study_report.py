@@ -102,7 +102,11 @@ def test_the_page_is_whole_and_asks_nobody(report: Report) -> None:
 def test_tables_hold_no_patient(report: Report, tmp_path: Path) -> None:
     tables = tmp_path / "tables"
     write_report(report, tmp_path / "out", picture_cases(report, PhantomViewer()), tables=tables)
-    assert sorted(path.name for path in tables.iterdir()) == ["study.csv", "study.md"]
+    drawn = [path.name for path in tables.glob("*.svg")]
+    assert sorted({path.name for path in tables.iterdir()} - set(drawn)) == ["study.csv", "study.md"]
+    text = (tables / "study.md").read_text()
+    assert drawn
+    assert all(f"]({name})" in text for name in drawn)
     for path in tables.iterdir():
         text = path.read_text()
         assert not any(patient in text for patient in PATIENTS)
