@@ -74,25 +74,28 @@ def _svg(width: float, height: float, parts: Iterable[str], said: str) -> str:
 def forest(lines: Sequence[Line], title: str) -> str:
     """Return intervals under each other, gray again first of its group as what noise looks like; shaded, too.
 
-    ``lines`` are of one task, tier and metric.
+    ``lines`` are of one task, tier and metric. An interval that leaves the picture ends in an arrow.
     """
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
-        groups.setdefault((line.segmenter, line.budget), []).append(line)
+        groups.setdefault(_kind(line), []).append(line)
     ordered = [line for group in groups.values() for line in sorted(group, key=lambda one: one.arm != AGAIN)]
     ends = [abs(v) for one in ordered for v in (one.low, one.high, one.difference) if not math.isnan(v)]
-    reach = max(float(np.quantile(ends, 0.98)) if ends else 0.0, 1e-3) * 1.05
+    reach = max(min(max(ends), 1.5 * float(np.quantile(ends, 0.98))) if ends else 0.0, 1e-3) * 1.05
     axis = _Axis(-reach, reach, 290, 690)
     height = 46 + _ROW * len(ordered)
-    parts = [_text(8, 16, title)]
+    said = f"bars: 95 % of each line alone; words: after Holm over {max((one.family for one in lines), default=0)}"
+    parts = [_text(8, 16, title), _text(932, 16, said, anchor="end", color=_DIM)]
     parts += [_line(axis(t), 24, axis(t), height - 18, _LINE, 1, "" if t == 0 else "2 4") for t in axis.ticks()]
     parts += [_text(axis(t), height - 4, f"{t:+.3g}" if t else "0", anchor="middle", color=_DIM) for t in axis.ticks()]
     band: Line | None = None
     for place, line in enumerate(ordered):
         y = 36 + _ROW * place
+        if place and _kind(line) != _kind(ordered[place - 1]):
+            parts.append(_line(8, y - _ROW / 2, 932, y - _ROW / 2, _LINE))
         if line.arm == AGAIN:
             band = None if math.isnan(line.low) else line
-        elif band is None or (band.segmenter, band.budget) != (line.segmenter, line.budget):
+        elif band is None or _kind(band) != _kind(line):
             band = None
         if band is not None:
             left, right = axis(band.low), axis(band.high)
@@ -104,12 +107,20 @@ def forest(lines: Sequence[Line], title: str) -> str:
     return _svg(940, height, parts, title)
 
 
+def _kind(line: Line) -> tuple[str, str]:
+    return line.segmenter, line.budget
+
+
 def _forest_row(line: Line, axis: _Axis, y: float) -> list[str]:
     color = WORD_COLORS[line.verdict]
     name = f"{label(line)}{' · noise' if line.arm == AGAIN else ' · control' if line.control == 'yes' else ''}"
     parts = [_text(282, y + 4, name, anchor="end", color=_DIM if line.control == "yes" else _TEXT)]
     if not math.isnan(line.low):
         parts.append(_line(axis(line.low), y, axis(line.high), y, color, 2))
+        if line.low < axis.low:
+            parts.append(f'<path d="M{axis.start + 6:g} {y - 4:g}l-6 4 6 4" fill="none" stroke="{color}"/>')
+        if line.high > axis.high:
+            parts.append(f'<path d="M{axis.end - 6:g} {y - 4:g}l6 4 -6 4" fill="none" stroke="{color}"/>')
     if not math.isnan(line.difference):
         parts.append(f'<circle cx="{axis(line.difference):g}" cy="{y:g}" r="3.5" fill="{color}"/>')
     return [*parts, _text(702, y + 4, f"{interval_text(line)} {line.verdict}", color=color)]

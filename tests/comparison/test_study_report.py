@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from comparison.phantom_bench import PATIENTS, PhantomBench, PhantomViewer, plan
 
 from medcolor.comparison.cases import extreme_cases, outlined, picture_cases
 from medcolor.comparison.cells import CellStore
+from medcolor.comparison.figures import forest
 from medcolor.comparison.report import ArmNote, Report, TaskNote, for_a_clinician, make_report, not_run, summary
 from medcolor.comparison.report_markdown import to_markdown
 from medcolor.comparison.report_page import render, write_report
@@ -146,3 +148,11 @@ def test_tables_that_are_there_are_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError):
         check_tables(tmp_path, force=False)
     check_tables(tmp_path, force=True)
+
+
+def test_an_interval_that_leaves_the_forest_plot_ends_in_an_arrow(report: Report) -> None:
+    lines = [line for line in report.lines if line.metric == "dice"]
+    wide = [replace(line, low=-9.0) if place == 0 else line for place, line in enumerate(lines * 20)]
+    assert forest(lines, "title").count("<path") == 0
+    assert forest(wide, "title").count("<path") == 1
+    assert f"Holm over {lines[0].family}" in forest(lines, "title")
