@@ -82,8 +82,9 @@ class Retrieval:
         PeerError, SettingError
         """
         keys, peer = parse_query(self.query), open_peer(self.address)
-        peer.check(query=True)
-        found = list(dict.fromkeys(islice(peer.find(keys), self.most + 1)))
+        with _named(peer):
+            peer.check(query=True)
+            found = list(dict.fromkeys(islice(peer.find(keys), self.most + 1)))
         if len(found) > self.most:
             raise SettingError(
                 f"More than {self.most} series match. Ask for fewer, or say so with --most-series; a PACS that does "
@@ -201,11 +202,12 @@ class Dispatch:
             raise SettingError(f'A PACS takes DICOM objects, and "{settings.to}" writes none: use --to dicom.')
         peer = open_peer(self.address)
         try:
-            peer.check(_CLASSES[settings.to])
+            with _named(peer):
+                peer.check(_CLASSES[settings.to])
         except PeerError as error:
             if error.lasting:
                 raise
-            say(f"{peer.address.label}: {error.reason} What is coloured waits in the outbox.")
+            say(f"{error.reason} What is coloured waits in the outbox.")
 
     def put(self, out: Path, plan: Plan) -> int:
         """Put the objects of all finished series into the outbox; return how many are new there."""
@@ -217,6 +219,16 @@ class Dispatch:
                 outbox.add(destination, ((p, sha) for p, sha in row.outcome.outputs.items() if p.endswith(".dcm")))
                 for row in rows
             )
+
+
+@contextmanager
+def _named(peer: Peer) -> Iterator[None]:
+    """Say of which peer an error speaks: there may be one at each end."""
+    try:
+        yield
+    except PeerError as error:
+        reason = f"{peer.address.label}: {error.reason}"
+        raise PeerError(reason, code=error.code, lasting=error.lasting) from None
 
 
 @contextmanager
@@ -234,13 +246,44 @@ def has_outbox(out: Path) -> bool:
     return Outbox.exists(out / PRIVATE)
 
 
-def send(out: Path, schedule: Schedule, say: Say) -> dict[Post, int]:
-    """Send what is in the outbox until nothing waits any more; return how many objects are where.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of sending.
+
+    Attributes
+    ----------
+    now : int
+        Objects that this process sent.
+    counts : dict
+        How many objects are where on their way, to the address that was asked for or to all.
+    elsewhere : int
+        Objects parked for other addresses.
+    """
+
+    now: int
+    counts: dict[Post, int]
+    elsewhere: int = 0
+
+
+def send(out: Path, schedule: Schedule, say: Say, *, to: str | None = None) -> Sent:
+    """Send what is in the outbox until nothing waits any more.
+
+    Parameters
+    ----------
+    out : Path
+    schedule : Schedule
+    say : callable
+    to : str, optional
+        The address whose objects are counted; all are sent.
 
     Raises
     ------
     SettingError
         Another process is sending.
     """
+    destination = None if to is None else str(Address.parse(to))
     with open_outbox(out, schedule) as outbox, outbox.sending():
-        return Delivery(outbox, say).run()
+        delivery = Delivery(outbox, say)
+        everything = delivery.run()
+        counts = outbox.counts(destination)
+        return Sent(delivery.tally[Post.DONE], counts, everything[Post.PARKED] - counts[Post.PARKED])

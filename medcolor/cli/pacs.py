@@ -11,8 +11,7 @@ from medcolor.errors import SettingError
 
 if TYPE_CHECKING:
     from medcolor.batch import BatchReport, BatchSettings
-    from medcolor.batch.exchange import Dispatch, Fetched, Retrieval
-    from medcolor.pacs.outbox import Post
+    from medcolor.batch.exchange import Dispatch, Fetched, Retrieval, Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +64,24 @@ class Ends:
             self.retrieval.drop(out.absolute(), report.plan)
         if self.dispatch is None:
             return report.exit_code
-        code = _sent(send(out.absolute(), self.dispatch.schedule, self._say), quiet=self.quiet)
-        return report.exit_code or code
+        dispatch = self.dispatch
+        sent = send(out.absolute(), dispatch.schedule, self._say, to=dispatch.address)
+        return report.exit_code or _sent(sent, quiet=self.quiet)
 
     def _say(self, line: str) -> None:
         if not self.quiet:
             note(line)
 
 
-def outbox(folder: Path, *, resend: bool = False, retries: str = "5x1m,10x10m", quiet: bool = False) -> int:
-    """List what a batch or a node still has to send, and what is parked; or send it.
+def outbox(
+    folder: Path,
+    *,
+    resend: bool = False,
+    drop: str | None = None,
+    retries: str = "5x1m,10x10m",
+    quiet: bool = False,
+) -> int:
+    """List what a batch or a node still has to send, and what is parked; or send it; or give it up.
 
     Exit code 0: nothing is parked; 3: something is; 2: there is no outbox.
 
@@ -84,6 +91,8 @@ def outbox(folder: Path, *, resend: bool = False, retries: str = "5x1m,10x10m", 
         The output folder of a batch, or of a rule of a node.
     resend
         Try everything again now, what is parked too, until it is sent or parked.
+    drop
+        Give up what has not left for this address (a wrong one, a PACS that is gone); the objects stay in their folder.
     retries
         When to try again.
     quiet
@@ -96,6 +105,8 @@ def outbox(folder: Path, *, resend: bool = False, retries: str = "5x1m,10x10m", 
     if not has_outbox(folder):
         return fail(f"{folder}: there is no outbox in this folder.", REFUSED)
     out, schedule = folder.absolute(), Schedule(retries)
+    if drop is not None:
+        return _drop(out, drop)
     if resend:
         with open_outbox(out) as box:
             box.resend()
@@ -109,13 +120,34 @@ def outbox(folder: Path, *, resend: bool = False, retries: str = "5x1m,10x10m", 
     return PARTIAL if counts[Post.PARKED] else DONE
 
 
-def _sent(counts: dict[Post, int], *, quiet: bool) -> int:
+def _drop(out: Path, address: str) -> int:
+    """Give up what has not left for an address."""
+    from medcolor.batch.exchange import open_outbox
+
+    with open_outbox(out) as box, box.sending():
+        dropped = box.drop(address)
+        names = sorted({item.destination.partition("?")[0] for item in box.items()})
+    if not dropped:
+        known = ", ".join(names) or "none"
+        return fail(f"Nothing waits for this address. Addresses in this outbox: {known}.", REFUSED)
+    note(f"{dropped} objects given up; they stay in their folder")
+    return DONE
+
+
+def _sent(sent: Sent, *, quiet: bool) -> int:
     """Say what became of the objects, and return the exit code that it stands for."""
     from medcolor.pacs.outbox import Post
 
+    parked, done = sent.counts[Post.PARKED], sent.counts[Post.DONE]
     if not quiet:
-        note(f"{counts[Post.DONE]} objects sent, {counts[Post.PARKED]} parked")
-    if not counts[Post.PARKED]:
+        earlier = f" ({done - sent.now} sent before)" if done > sent.now else ""
+        note(f"{sent.now} objects sent{earlier}, {parked} parked")
+    if sent.elsewhere:
+        note(f"{sent.elsewhere} objects are parked for other addresses: medcolor outbox OUT lists them.")
+    if not parked:
         return DONE
-    note("Parked objects are listed by: medcolor outbox OUT; sent again by: medcolor outbox OUT --resend.")
-    return PARTIAL if counts[Post.DONE] else FAILED
+    note(
+        "Parked objects are listed by: medcolor outbox OUT; sent again by: medcolor outbox OUT --resend; given up by: "
+        "medcolor outbox OUT --drop ADDRESS."
+    )
+    return PARTIAL if done else FAILED

@@ -23,6 +23,7 @@ _PDU = 1 << 17
 _MESSAGE_SECONDS = 600.0  # one object over a slow line
 _END_SECONDS = 2.0
 _LASTING_REJECTION = 1
+NO_TLS = "No TLS with it: its certificate, or ours, is not trusted; check ca=, cert= and key=, or whether it has TLS."
 
 
 def application(calling: str, timeout: float) -> Any:
@@ -104,11 +105,11 @@ def associated(
             tls_args=tls,
             evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, opened)],
         )
-    except (OSError, RuntimeError, ValueError):
-        raise PeerError("It cannot be reached.") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise unreachable(error if isinstance(error, OSError) else OSError(), address.timeout) from None
     if not association.is_established:
         _close(association, sockets)
-        raise _refused(association)
+        raise _refused(association, address)
     try:
         yield association
         if association.is_established:
@@ -171,9 +172,22 @@ def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
             if tls is not None:
                 tls.wrap_socket(plain, server_hostname=address.host).close()
     except ssl.SSLError:
-        raise PeerError("No TLS with it: its certificate, or ours, is not trusted.", code="Tls") from None
-    except OSError:
-        raise PeerError("It cannot be reached.") from None
+        raise PeerError(NO_TLS, code="Tls") from None
+    except OSError as error:
+        raise unreachable(error, address.timeout) from None
+
+
+def unreachable(error: OSError, seconds: float) -> PeerError:
+    """Say why nobody answers, and what to look at."""
+    if isinstance(error, socket.gaierror):
+        why = "this computer does not know its name; check the host in the address."
+    elif isinstance(error, ConnectionRefusedError):
+        why = "nothing listens at this host and port; check both, and whether it runs."
+    elif isinstance(error, TimeoutError):
+        why = f"no answer within {seconds:g} s; check host, port and firewall."
+    else:
+        why = "check host, port and network."
+    return PeerError(f"It cannot be reached: {why}")
 
 
 def _resolved(host: str) -> str:
@@ -184,13 +198,17 @@ def _resolved(host: str) -> str:
         return "127.0.0.1" if host == "localhost" else host
 
 
-def _refused(association: Any) -> PeerError:
+def _refused(association: Any, address: Address) -> PeerError:
     if association.is_rejected:
         said = association.acceptor.primitive
         lasting = getattr(said, "result", 0) == _LASTING_REJECTION
-        reasons = {3: "It does not know our AE title.", 7: "That is not its AE title."}
+        reasons = {
+            3: f"It does not know our AE title {address.calling}: have it entered there, or give calling=AE.",
+            7: f"It is not called {address.called}: check the AE title in its address.",
+        }
         known = reasons.get(getattr(said, "diagnostic", 0)) if getattr(said, "result_source", 0) == 1 else None
-        return PeerError(known or "It refuses the association.", code="Rejected", lasting=lasting)
+        other = f"It refuses the association: ask whether {address.calling} may connect from this computer."
+        return PeerError(known or other, code="Rejected", lasting=lasting)
     if association.acceptor.primitive is not None:
         return PeerError("It accepts nothing of what is asked for.", code="NoContext", lasting=True)
     return PeerError("It cannot be reached, or does not answer as a DICOM application.")

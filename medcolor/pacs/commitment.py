@@ -15,6 +15,7 @@ from medcolor.pacs.listening import Listener
 from medcolor.pacs.peer import Answer, Verdict
 
 _INSTANCE = "1.2.840.10008.1.20.1.1"
+_GONE = Answer(Verdict.REFUSED, "Vanished", "The object is not in its place any more.")
 _NOT_KEPT = "It does not promise to keep the object."
 
 
@@ -55,7 +56,8 @@ def commit(address: Address, paths: Sequence[Path]) -> Iterator[Answer]:
     from pydicom.uid import generate_uid
     from pynetdicom import evt
 
-    named = [_reference(path) for path in paths]
+    references = [_reference(path) for path in paths]
+    named = [item for item in references if item is not None]
     asked = Dataset()
     asked.TransactionUID = generate_uid(prefix=None)
     asked.ReferencedSOPSequence = named
@@ -64,13 +66,14 @@ def commit(address: Address, paths: Sequence[Path]) -> Iterator[Answer]:
     here = "127.0.0.1" if is_loopback(address.host) else ""
     try:
         with Listener(here, address.commit, address.calling, [address.called], handlers, Caps()):
-            _ask(address, asked, handlers)
-            report.come.wait(address.timeout)
+            if named:
+                _ask(address, asked, handlers)
+                report.come.wait(address.timeout)
     except PeerError as error:
-        yield from (Answer(Verdict.LATER, error.code, error.reason) for _ in named)
+        yield from (Answer(Verdict.LATER, error.code, error.reason) for _ in references)
         return
-    for item in named:
-        yield _answer(str(item.ReferencedSOPInstanceUID), report)
+    for item in references:
+        yield _GONE if item is None else _answer(str(item.ReferencedSOPInstanceUID), report)
 
 
 def _ask(address: Address, asked: Any, handlers: list[tuple[Any, ...]]) -> None:
@@ -91,10 +94,15 @@ def _answer(uid: str, report: _Report) -> Answer:
 
 
 def _reference(path: Path) -> Any:
+    """Return what names an object of ours, None where the disk no longer has what was written."""
     from pydicom.dataset import Dataset
     from pydicom.filereader import read_file_meta_info
 
-    meta, item = read_file_meta_info(path), Dataset()
-    item.ReferencedSOPClassUID = meta.MediaStorageSOPClassUID
-    item.ReferencedSOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    item = Dataset()
+    try:
+        meta = read_file_meta_info(path)
+        item.ReferencedSOPClassUID = meta.MediaStorageSOPClassUID
+        item.ReferencedSOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    except Exception:  # whatever became of the file, the others are asked for
+        return None
     return item

@@ -15,6 +15,7 @@ from medcolor.pacs.peer import Answer, Peer, Verdict
 
 _AT_ONCE = 100  # objects of one association
 _LOOK = 0.2
+_SAY = 60.0  # seconds between two lines about objects that are parked
 _SETTINGS = Answer(Verdict.LATER, "Setting", "Its address, or a secret or certificate that it names, is not right.")
 
 
@@ -37,6 +38,8 @@ class Delivery:
     tally: Counter[str] = field(default_factory=Counter)
     _peers: dict[str, Peer] = field(default_factory=dict)
     _down: set[str] = field(default_factory=set)
+    _parked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _said: float = float("-inf")
 
     def run(self) -> dict[Post, int]:
         """Send until nothing waits any more, or it is stopped; return how many objects are where."""
@@ -47,15 +50,16 @@ class Delivery:
             if due is None:
                 break
             self._wait(due)
+        self._tell(at_once=True)
         return self.outbox.counts()
 
     def once(self) -> int:
         """Send one association's worth of what is due now; return the number of objects that were tried."""
         items = self.outbox.due(_AT_ONCE)
-        if items:
-            return self._send(items)
-        stored = self.outbox.due(_AT_ONCE, state=Post.STORED)
-        return self._commit(stored) if stored else 0
+        stored = [] if items else self.outbox.due(_AT_ONCE, state=Post.STORED)
+        tried = self._send(items) if items else self._commit(stored) if stored else 0
+        self._tell()
+        return tried
 
     def _wait(self, due: float) -> None:
         until = time.monotonic() + min(max(0.0, due - time.time()), 60.0)
@@ -104,7 +108,7 @@ class Delivery:
         destination = items[0].destination
         if destination not in self._down:
             self._down.add(destination)
-            self.say(f"{_label(destination)}: {answer.reason} {len(items)} objects wait.")
+            self.say(f"{_label(destination)}: {answer.reason} What it should get waits in the outbox.")
         for item in items:
             self._note(item, answer)
         return len(items)
@@ -118,7 +122,17 @@ class Delivery:
         post = self.outbox.note(item, answer, stored=stored)
         self.tally[post] += 1
         if post is Post.PARKED:
-            self.say(f"{item.path}: parked: {answer.reason} [{answer.code}]")
+            self._parked[item.destination, f"{answer.reason} [{answer.code}]"] += 1
+
+    def _tell(self, *, at_once: bool = False) -> None:
+        """Say what is parked: a line for each reason, not for each of a night's objects, which the outbox lists."""
+        now = time.monotonic()
+        if not self._parked or (now - self._said < _SAY and not at_once):
+            return
+        for (destination, why), count in self._parked.items():
+            self.say(f"{_label(destination)}: {count} {'object' if count == 1 else 'objects'} parked: {why}")
+        self._parked.clear()
+        self._said = now
 
     def _peer(self, destination: str) -> Peer | None:
         try:

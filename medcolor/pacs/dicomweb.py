@@ -7,6 +7,7 @@ that, and are not parsed outside a child process.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from medcolor.errors import PeerError, SettingError
 from medcolor.pacs.address import Address
+from medcolor.pacs.associations import NO_TLS, unreachable
 from medcolor.pacs.credentials import client_tls, read_secret
 from medcolor.pacs.multipart import MultipartError, OneFile, boundary_of, read_parts
 from medcolor.pacs.peer import Answer, SeriesFound, Verdict
@@ -136,14 +138,27 @@ class DicomWebPeer:
         try:
             yield
         except requests.exceptions.SSLError:
-            raise PeerError("No TLS with it: its certificate, or ours, is not trusted.", code="Tls") from None
+            raise PeerError(NO_TLS, code="Tls") from None
         except requests.HTTPError as error:
             answer = http_answer(500 if error.response is None else error.response.status_code)
             raise PeerError(answer.reason, code=answer.code, lasting=answer.verdict is Verdict.REFUSED) from None
-        except (requests.ConnectionError, requests.Timeout):
-            raise PeerError("It cannot be reached, or says nothing.") from None
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise unreachable(_cause(error), self.address.timeout) from None
         except (requests.RequestException, MultipartError, ValueError):
             raise PeerError("Its answer is not DICOMweb, or is cut off.", code="BadAnswer") from None
+
+
+def _cause(error: Exception) -> OSError:
+    """Return what the system said, which requests and urllib3 wrap in words with addresses."""
+    from urllib3.exceptions import NameResolutionError, NewConnectionError
+    from urllib3.exceptions import TimeoutError as Late
+
+    inner: Any = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+    if isinstance(inner, NameResolutionError):
+        return socket.gaierror()
+    if isinstance(inner, NewConnectionError) and isinstance(inner.__cause__, ConnectionRefusedError):
+        return inner.__cause__
+    return TimeoutError() if isinstance(inner, Late) else OSError()
 
 
 def _tls_adapter(address: Address) -> Any:

@@ -27,6 +27,11 @@ from medcolor.pacs.spool import Intake, SpoolError
 from medcolor.pacs.statuses import store_answer
 
 _PENDING = frozenset({0xFF00, 0xFF01})
+_DAMAGED = Answer(
+    Verdict.REFUSED,
+    "Damaged",
+    "The object on our disk is no longer what was written: remove its folder and run the batch again.",
+)
 _MISTAKEN = {0xA900: "It does not understand the query.", 0x0122: "It does not offer this service."}
 
 
@@ -115,9 +120,14 @@ class DimsePeer:
         """Send objects one by one, and yield what was said to each."""
         kinds = [_kind(path) for path in paths]
         try:
-            with associated(self.address, sorted({kind[0] for kind in kinds})) as association:
+            classes = sorted({kind[0] for kind in kinds if kind is not None})
+            with associated(self.address, classes or [VERIFICATION]) as association:
                 offered = accepted(association)
-                for path, (sop_class, syntax) in zip(paths, kinds, strict=True):
+                for path, kind in zip(paths, kinds, strict=True):
+                    if kind is None:
+                        yield _DAMAGED
+                        continue
+                    sop_class, syntax = kind
                     if sop_class not in offered:
                         yield Answer(Verdict.REFUSED, "NoContext", "It does not take objects of this class.")
                         continue
@@ -177,9 +187,12 @@ def _text(dataset: Any, keyword: str) -> str:
     return ""
 
 
-def _kind(path: Path) -> tuple[str, str]:
-    """Return class and transfer syntax of an object of ours."""
+def _kind(path: Path) -> tuple[str, str] | None:
+    """Return class and transfer syntax of an object of ours, None where the disk no longer has what was written."""
     from pydicom.filereader import read_file_meta_info
 
-    meta = read_file_meta_info(path)
-    return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    try:
+        meta = read_file_meta_info(path)
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except Exception:  # whatever became of the file, the others are sent
+        return None

@@ -160,6 +160,14 @@ class Outbox:
             "UPDATE objects SET state = ?, failures = 0, due = 0 WHERE state = ?", (str(Post.WAITING), str(Post.PARKED))
         ).rowcount
 
+    def drop(self, destination: str) -> int:
+        """Give up what has not left for an address, with or without its options; return the number of objects."""
+        name = destination.partition("?")[0]
+        return self._db.execute(
+            "DELETE FROM objects WHERE state != ? AND (destination = ? OR substr(destination, 1, ?) = ?)",
+            (str(Post.DONE), name, len(name) + 1, f"{name}?"),
+        ).rowcount
+
     def counts(self, destination: str | None = None) -> dict[Post, int]:
         """Return how many objects are where on their way."""
         where, values = ("", ()) if destination is None else (" WHERE destination = ?", (destination,))

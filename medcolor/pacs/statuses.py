@@ -7,9 +7,9 @@ from medcolor.pacs.peer import Answer, Verdict
 _LATER_HTTP = frozenset({408, 423, 425, 429})
 _HTTP = {
     400: "It does not understand the request.",
-    401: "It wants other credentials.",
-    403: "It does not let us do this.",
-    404: "There is no DICOMweb service at this address.",
+    401: "It wants other credentials: check user= and password=, or token=.",
+    403: "It does not let us do this: ask for the right to query, retrieve or store.",
+    404: "There is no DICOMweb service at this address: check its path.",
     409: "It did not store the object.",
     413: "The object is larger than it takes.",
     415: "It does not take objects of this kind.",

@@ -179,10 +179,15 @@ def test_an_object_that_a_peer_does_not_take_is_parked_and_does_not_hold_up_the_
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.826.0.1.3680043.10.999.1"  # nobody's class
         ds.save_as(first)
         (tmp_path / "objects/0002.dcm").unlink()
+        (tmp_path / "objects/0003.dcm").write_bytes(b"")  # what a disk may make of a file
         counts = Delivery(box).run()
         parked = {item.path: item.code for item in box.items(Post.PARKED)}
-    assert counts[Post.DONE] == 6
-    assert parked == {"objects/0001.dcm": "NoContext", "objects/0002.dcm": "Vanished"}
+    assert counts[Post.DONE] == 5
+    assert parked == {
+        "objects/0001.dcm": "NoContext",
+        "objects/0002.dcm": "Vanished",
+        "objects/0003.dcm": "Damaged",
+    }
 
 
 _SEND = """
