@@ -16,6 +16,7 @@ def benchmark_app() -> App:
     app = App(name="benchmark", help="Look at what trained colorizers do on test patients.")
     app.command(gallery)
     app.command(colorizers)
+    app.command(khan)
     return app
 
 
@@ -102,6 +103,66 @@ def colorizers(
         for fact in table.facts:
             note(fact)
         note(f"{folder} shows patients: keep it out of every repository.")
+        for path in written:
+            result(str(path))
+
+
+def khan(
+    *,
+    data: Path | None = None,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    modalities: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    patients: int = 20,
+    slices: int = 3,
+    tables: Path | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Measure Khan's columns: SSIM and PSNR of the coloured picture, segmentation on gray and on colour.
+
+    Writes khan.csv and khan.md, with controls beside the colours and a plain statement where nothing is labelled. What
+    is measured is kept in OUTPUT/cells, so an interrupted run goes on where it was; that folder holds outlines of
+    patients, so one inside a checkout of medcolor is refused.
+
+    Parameters
+    ----------
+    data
+        Folder of image packs; else the environment variable MEDCOLOR_DATA. NM and MG are simulated.
+    output
+        Folder outside of the repository.
+    modalities
+        Some of CT MR PT NM US XR MG; all when left out.
+    patients
+        At most so many test patients of each modality and task.
+    slices
+        At most so many of each patient, spread evenly.
+    tables
+        Folder that both files are written to as well, such as docs/study: they name and show nobody.
+    force
+        Overwrite an earlier table.
+    quiet
+        Print nothing but errors.
+    """
+    import time
+
+    from medcolor.benchmarking.khan.page import CELLS, check_output, write_results
+    from medcolor.benchmarking.khan.run import Request, benchmark
+    from medcolor.comparison.made import made_by
+    from medcolor.scan import MODALITIES
+
+    check_output(output, tables, force=force)
+    families = tuple(name.upper() for name in modalities or MODALITIES)
+    request = Request(data, output / CELLS, families, patients, slices)
+    with told_progress("khan", quiet=quiet) as progress:
+        sections = benchmark(request, progress=progress)
+    asked = f" --modalities {' '.join(families)}" if modalities else ""
+    asked += f" --patients {patients}" if patients != 20 else ""
+    asked += f" --slices {slices}" if slices != 3 else ""
+    made = made_by(f"medcolor benchmark khan --data DATA -o DIR{asked}")
+    made["processor time of the last run"] = f"{time.process_time():.0f} s"
+    written = write_results(sections, made, output, tables=tables, force=force)
+    if not quiet:
+        note(f"{output} holds outlines of patients: keep it out of every repository.")
         for path in written:
             result(str(path))
 
