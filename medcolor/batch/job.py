@@ -35,7 +35,8 @@ _SAID = {
     "GeometryError": "The output format would misplace its slices: they are not evenly spaced; use --to dicom or png.",
     "BundleError": "The trained colorizer is damaged or incomplete.",
     "AmbiguousSeriesError": "It cannot be told apart from other series.",
-    "UnknownColorizerError": "It has no window or palette of that name.",
+    "UnknownColorizerError": "Its modality has no window or palette of that name; run it apart, with one that it has.",
+    "PaletteError": "The personal palette does not fit its modality.",
     "SettingError": "A setting does not apply to it.",
 }
 _DAMAGED = frozenset({"unreadable-files"})

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from medcolor.errors import SettingError
+from medcolor.errors import MedcolorError, SettingError, UnknownColorizerError
 from medcolor.scan import family
 
 if TYPE_CHECKING:
@@ -90,6 +90,24 @@ class BatchSettings:
             trust=self.trust,
         )
 
+    def check(self) -> None:
+        """Load what the settings name: a slip of the pen is said before the first of a night's series, not after each.
+
+        Raises
+        ------
+        MedcolorError
+            Nothing has that name, of any modality; what there is, is listed.
+        """
+        from medcolor.scan import MODALITIES
+
+        self.load()
+        known = family(self.modality or "")
+        families = [known] if known else list(MODALITIES)
+        if self.palette is not None or self.cvd is not None:
+            _any_palette(families, self.palette or "anatomical", self.cvd)
+        if self.window is not None:
+            _any_window(families, self.window)
+
     def fingerprint(self) -> dict[str, Any]:
         """Return all that can change an output: settings, versions, weights, palettes, and where networks compute.
 
@@ -152,6 +170,34 @@ def fingerprint_for(fingerprint: dict[str, Any], modality: str | None) -> dict[s
     if modality:
         weights = {name: sha for name, sha in weights.items() if name == family(modality)}
     return fingerprint | {"modality": modality, "weights_sha256": weights}
+
+
+def _any_palette(families: list[str], style: str, cvd: str | None) -> None:
+    """Raise what is wrong with a palette that fits none of these modalities."""
+    from medcolor.palettes import load_palette, with_cvd
+
+    wrong: MedcolorError | None = None
+    for each in families:
+        try:
+            palette = load_palette(each, style)
+        except MedcolorError as error:
+            wrong = wrong or error
+        else:
+            if cvd is not None:
+                with_cvd(palette, cvd)
+            return
+    assert wrong is not None
+    raise wrong
+
+
+def _any_window(families: list[str], text: str) -> None:
+    """Raise where a window is a name that none of these modalities has."""
+    from medcolor.windowing import NAMED_WINDOWS, parse_window
+
+    window, tables = parse_window(text), {each: NAMED_WINDOWS.get(each, {}) for each in families}
+    if isinstance(window, str) and not any(window in table for table in tables.values()):
+        known = "; ".join(f"{each}: {', '.join(table)}" for each, table in tables.items() if table) or "none"
+        raise UnknownColorizerError(f'"{text}" is no window. Available: {known}; or give CENTER/WIDTH.')
 
 
 def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:

@@ -84,13 +84,10 @@ def hello(record: dict[str, Any]) -> dict[str, Any]:
     """Check the settings by loading what they name; what they hash to."""
     from medcolor.batch.settings import BatchSettings
     from medcolor.errors import MedcolorError
-    from medcolor.windowing import parse_window
 
     try:
         settings = BatchSettings(**record)
-        settings.load()
-        if settings.window is not None:
-            parse_window(settings.window)
+        settings.check()
         return {"fingerprint": settings.fingerprint(), "versions": _versions()}
     except (MedcolorError, FileNotFoundError) as error:
         return {"error": type(error).__name__, "message": str(error)}

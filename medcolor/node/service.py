@@ -115,7 +115,7 @@ class Node:
 
     def _check(self) -> None:
         """See before listening whether each rule can be followed."""
-        answer = Work({"check": [asdict(rule.settings) for rule in self._config.rules]}).result()
+        answer = Work({"check": {rule.name: asdict(rule.settings) for rule in self._config.rules}}).result()
         if "failed" in answer:
             raise SettingError(answer["failed"])
         for rule in self._config.rules:

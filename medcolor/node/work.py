@@ -73,13 +73,13 @@ def main(text: str) -> None:
 def _check(request: dict[str, Any]) -> dict[str, Any]:
     """Load what each rule names, once, before anybody is told that the node is there."""
     from medcolor.batch.settings import BatchSettings
-    from medcolor.windowing import parse_window
+    from medcolor.errors import MedcolorError
 
-    for record in request["check"]:
-        settings = BatchSettings(**record)
-        settings.load()
-        if settings.window is not None:
-            parse_window(settings.window)
+    for name, record in request["check"].items():
+        try:
+            BatchSettings(**record).check()
+        except MedcolorError as error:
+            return {"failed": f'rule "{name}": {error}'}
     return {}
 
 

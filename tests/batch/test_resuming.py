@@ -235,9 +235,21 @@ def test_an_output_in_the_place_of_a_file_is_refused(source: Path, tmp_path: Pat
         run(source / "0", tmp_path / "out")
 
 
-def test_settings_are_refused_before_any_work(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownColorizerError, match="viridis"):
-        run(source, tmp_path / "out", "lut:viridiss")
+@pytest.mark.parametrize(
+    ("settings", "known"),
+    [
+        ({"colorizer": "lut:viridiss"}, "viridis"),
+        ({"colorizer": "physics", "palette": "contrastt"}, "anatomical, contrast"),
+        ({"colorizer": "physics", "cvd": "protann"}, "protan, deutan, tritan"),
+        ({"colorizer": "physics", "window": "lungg"}, "CT: abdomen, .* PT: suv0-6, .*CENTER/WIDTH"),
+        ({"colorizer": "physics", "window": "lung", "modality": "MR"}, "CENTER/WIDTH"),
+    ],
+)
+def test_settings_are_refused_before_any_work(
+    source: Path, tmp_path: Path, settings: dict[str, str], known: str
+) -> None:
+    with pytest.raises(UnknownColorizerError, match=known):
+        run_batch([source], tmp_path / "out", BatchSettings(**settings), quiet=True)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="seg:"):
         BatchSettings("seg:labels.nii.gz")
     assert not list((tmp_path / "out").glob("*.html"))

@@ -1,4 +1,4 @@
-"""What an operator reads when a PACS is not there or refuses: which one, why, what to look at; a line, not thousands."""
+"""What an operator reads when a PACS is not there or refuses: which one, why, what to look at; in a line."""
 
 from __future__ import annotations
 
