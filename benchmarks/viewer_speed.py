@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medcolor.viewing.apart_slices import NamedBundle, card_of
+from medcolor.viewing.apart_slices import NamedBundle
 
 _TIMER, _BAR = 10, 100  # ms
 
@@ -195,8 +195,8 @@ def main() -> None:
     canvas = seconds(lambda: draw(viewer), chosen.runs)
 
     pulse = Pulse(lambda: str(coloring.session.step) if coloring.session is not None else "getting ready")
-    if not chosen.at_once and card_of(chosen.colorizer, coloring.scan) is not None:
-        print(f"ready {until(lambda: coloring.ahead.ready):.1f} s after the window, in another process")
+    if not chosen.at_once:
+        print(f"ready {until(lambda: coloring.prepared):.1f} s after the window")
     panel.color()
     first = until(lambda: coloring.shown)
     started = time.perf_counter()

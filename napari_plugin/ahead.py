@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medcolor.errors import MedcolorError
@@ -16,10 +17,11 @@ class _Kept(NamedTuple):
     colorizer: str
     cvd: str | None  # finding colours for an eye takes long: not in the window's thread
     session: ColoringSession
+    over: threading.Event
 
 
 class Ahead:
-    """What may soon be asked for of one scan; only where a network would colour, which is loaded in ``apart``."""
+    """What may soon be asked for of one scan: a network is loaded in ``apart``, for all others there is little."""
 
     def __init__(self, scan: Scan, apart: Apart | None) -> None:
         self._scan, self._apart = scan, apart
@@ -27,8 +29,8 @@ class Ahead:
 
     @property
     def ready(self) -> bool:
-        """Whether colours would come at once."""
-        return self._kept is not None and self._kept.session.ready
+        """Whether nothing is left to do before somebody asks for colours."""
+        return self._kept is not None and self._kept.over.is_set()
 
     def get_ready(self, *, colorizer: str = "auto", **look: Any) -> None:
         """Load and fit, in a thread."""
@@ -41,8 +43,8 @@ class Ahead:
             session = ColoringSession(self._scan, colorizer=colorizer, apart=self._apart, **look)
         except MedcolorError:
             return  # said when somebody asks for colours
-        self._kept = _Kept(colorizer, look.get("cvd"), session)
-        FunctionWorker(session.get_ready).start()
+        self._kept = _Kept(colorizer, look.get("cvd"), session, threading.Event())
+        FunctionWorker(_get_ready, session, self._kept.over).start()
 
     def taken(self, colorizer: str, look: dict[str, Any]) -> ColoringSession | None:
         """Return the session, where it is the one that is asked for."""
@@ -58,3 +60,10 @@ class Ahead:
         if self._kept is not None:
             self._kept.session.close()
             self._kept = None
+
+
+def _get_ready(session: ColoringSession, over: threading.Event) -> None:
+    try:
+        session.get_ready()
+    finally:
+        over.set()

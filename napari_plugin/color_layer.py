@@ -1,6 +1,6 @@
 """The layer of the colours: its place is taken before anybody asks, because adding a layer takes napari long.
 
-Until there are colours it is transparent: drawn once, so that what draws it is ready, too.
+Adding it and drawing it for the first time are two turns of the event loop. Until there are colours it is transparent.
 """
 
 from __future__ import annotations
@@ -43,10 +43,20 @@ class ColorLayer:
         """Whether the layer is this session's."""
         return self.layer is not None and (layers.about(self.layer) or {}).get("session") is session
 
+    @property
+    def taken(self) -> bool:
+        """Whether there is a layer to show colours in."""
+        return self.shown or (self._place is not None and self._place in self._viewer.layers)
+
     def take(self) -> None:
-        """Take the place of the layer where there is none yet."""
-        if self.layer is None and self._place is None and self._gray in self._viewer.layers:
-            self._place = self._added(*layers.kept_place(self._scan, self._name)[:2])
+        """Take the place of the layer where there is none yet; hidden, so that nothing has to be drawn for it."""
+        if not self.taken and self._gray in self._viewer.layers:
+            self._place = self._added(*layers.kept_place(self._scan, self._name)[:2], visible=False)
+
+    def wake(self) -> None:
+        """Draw the empty layer, so that what draws it is ready."""
+        if self._place is not None and self.taken and not self._place.visible:
+            self._place.visible = True
 
     def give_back(self) -> None:
         """Take the empty layer away where nothing came to be shown in it."""
@@ -75,11 +85,15 @@ class ColorLayer:
         """Make it the layer that keys and sliders act on."""
         self._viewer.layers.selection.active = self.layer
 
-    def _added(self, data: Any, about: dict[str, Any]) -> Any:
+    def _added(self, data: Any, about: dict[str, Any], *, visible: bool = True) -> Any:
         from napari.layers import Image
 
         ours, active = self._viewer.layers, self._viewer.layers.selection.active
-        layer = Image(data, **about | {"contrast_limits": (0, 255)})
-        ours.insert(ours.index(self._gray) + 1 if self._gray in ours else len(ours), layer)
+        ours._activate_on_insert = False  # no public way: showing its controls and hiding them again takes long
+        layer = Image(data, **about | {"contrast_limits": (0, 255), "visible": visible})
+        try:
+            ours.insert(ours.index(self._gray) + 1 if self._gray in ours else len(ours), layer)
+        finally:
+            ours._activate_on_insert = True
         ours.selection.active = active
         return layer

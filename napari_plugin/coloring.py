@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakMethod
 
 from medcolor.errors import MedcolorError
 from medcolor.viewing.placement import place
-from medcolor.viewing.session import ColoringSession, Step
+from medcolor.viewing.session import ColoringSession
 from napari_plugin import desk, layers
 from napari_plugin.ahead import Ahead
 from napari_plugin.color_layer import ColorLayer
+from napari_plugin.turns import Turns
+from napari_plugin.work import Checked, heard, repaint, steps
 
 if TYPE_CHECKING:
     from medcolor.scan import Scan
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
 _KEPT = 3  # colorizers whose work is remembered for one scan
 _SLOW = {"palette", "cvd"}  # may optimize colours first: not in the window's thread
 _IN_3D = 8  # ticks between uploads of a whole volume
-Checked = tuple[int, int] | str | None
-
-
-def steps(session: ColoringSession, first: int, stop: threading.Event) -> Generator[int, None, Checked]:
-    """Colour, then compare every pixel with its gray; a refusal comes back as its sentence."""
-    try:
-        yield from session.work(first)
-        broken = compared = 0
-        for k in range(session.total):
-            if stop.is_set() or session.step is not Step.DONE:
-                return None
-            differing, count = session.fidelity(k)
-            broken, compared = broken + differing, compared + count
-    except (MedcolorError, FileNotFoundError) as error:
-        return desk.in_words(error)
-    return broken, compared
 
 
 class Coloring:
@@ -69,6 +54,9 @@ class Coloring:
         self._pending: dict[str, Any] = {}
         self._painter: Any = None
         self._dirty, self._ticks, self._closed = False, 0, False
+        self.turns, self._room = Turns(viewer), threading.Event()
+        self.preparing: list[Callable[[], object]] = []
+        self._soon: dict[str, Any] = {}
         viewer.dims.events.point.connect(self._on_dims)
 
     # What goes on
@@ -120,6 +108,7 @@ class Coloring:
         if session is not self.session:
             self.cancel()
             self.detach()
+        self._make_room()
         self._sessions[colorizer] = session
         while len(self._sessions) > _KEPT:
             self._sessions.pop(next(iter(self._sessions))).close()
@@ -127,14 +116,20 @@ class Coloring:
         if known is not None:
             session.recolor(**look)
             if session.done:
-                self._show()
+                self._show_soon()
         self._run()
 
+    @property
+    def prepared(self) -> bool:
+        """Whether nothing is left to do before somebody asks for colours."""
+        return self.ahead.ready and self.turns.idle
+
     def get_ready(self, **look: Any) -> None:
-        """Let the other process load and fit what may soon be asked for, and take the place of the layer."""
+        """Make room on the canvas, then let the other process load and fit what may soon be asked for."""
         if self.session is None and not self._closed:
-            self.place_of_layer.take()
-            self.ahead.get_ready(**look)
+            self._soon = look
+            self._make_room()
+            self.turns.then(self._load)
 
     def change(self, **look: Any) -> None:
         """Repaint with another palette, strength, window, fade, or for another eye; the visible slice at once."""
@@ -169,6 +164,7 @@ class Coloring:
         """End everything for good; layers stay as they are. May be called twice."""
         self._closed = True
         self._stop.set()
+        self.turns.close()
         self.ahead.close()
         for session in self._sessions.values():
             if self.working or session.stale or session is not self.session:
@@ -195,11 +191,11 @@ class Coloring:
         if self.session is None or self.working or self._closed:
             return
         self._stop, self._refused = threading.Event(), False
-        self._worker = worker = GeneratorWorker(steps, self.session, self.visible_slice, self._stop)
+        self._worker = worker = GeneratorWorker(steps, self.session, self.visible_slice, self._stop, self._room)
         this = id(worker)
-        worker.yielded.connect(_heard(self._on_slice, this))
-        worker.returned.connect(_heard(self._on_return, this))
-        worker.finished.connect(_heard(self._on_end, this))
+        worker.yielded.connect(heard(self._on_slice, this))
+        worker.returned.connect(heard(self._on_return, this))
+        worker.finished.connect(heard(self._on_end, this))
         worker.start()
         self._tell()
 
@@ -208,7 +204,7 @@ class Coloring:
             return
         self._dirty = True
         if not self.place_of_layer.shows(self.session):
-            self._show()
+            self._show_soon()
         elif self.along and k == self.visible_slice:
             self.refresh()
         self._tell()
@@ -238,8 +234,8 @@ class Coloring:
         if self._painter is not None or self.session is None or self._closed:
             return
         look, self._pending = self._pending, {}
-        self._painter = worker = FunctionWorker(_recolor, self.session, look)
-        worker.returned.connect(_heard(self._on_painted))
+        self._painter = worker = FunctionWorker(repaint, self.session, look)
+        worker.returned.connect(heard(self._on_painted))
         worker.start()
 
     def _on_painted(self, refusal: str) -> None:
@@ -260,9 +256,30 @@ class Coloring:
 
     # The layer
 
+    def _make_room(self) -> None:
+        """Add the layer, let it be drawn, and do what else takes the window long; each in a turn of its own."""
+        if self.place_of_layer.taken:
+            self._room.set()
+        else:
+            self._room.clear()
+            self.turns.then(self.place_of_layer.take, self.place_of_layer.wake, *self.preparing, self._room.set)
+
+    def _load(self) -> None:
+        if self.session is None:
+            self.ahead.get_ready(**self._soon)
+
+    def _show_soon(self) -> None:
+        """Put the picture on the canvas, at once where its place is taken."""
+        if self.place_of_layer.taken:
+            self._show()
+        else:
+            self._make_room()  # somebody removed the layer meanwhile
+            self.turns.then(self._show)
+
     def _show(self) -> None:
         """Put the picture of the session on the canvas."""
-        assert self.session is not None
+        if self.session is None or self.place_of_layer.shows(self.session):
+            return
         first = self.place_of_layer.show(self.session)
         self._dirty = False
         for follow in self.on_layer:
@@ -275,23 +292,3 @@ class Coloring:
             return
         if self.session.look_at(self.visible_slice) and self.along:
             self.refresh()
-
-
-def _heard(method: Callable[..., None], *first: Any) -> Callable[..., None]:
-    """Let a signal call a method and keep nothing alive: what Qt holds, Python's collector does not see."""
-    weak = WeakMethod(method)
-
-    def call(*given: Any) -> None:
-        found = weak()
-        if found is not None:
-            found(*first, *given)
-
-    return call
-
-
-def _recolor(session: ColoringSession, look: dict[str, Any]) -> str:
-    try:
-        session.recolor(**look)
-    except (MedcolorError, FileNotFoundError) as error:
-        return desk.in_words(error)
-    return ""

@@ -31,6 +31,14 @@ def window_of(found: Any) -> Any | None:
         return None
 
 
+def canvas_of(found: Any) -> Any | None:
+    """Return the Qt widget that a viewer draws on, None where its window is gone."""
+    try:
+        return found.window._qt_viewer.canvas.native
+    except (AttributeError, RuntimeError):
+        return None
+
+
 def bare(viewer: Any) -> Any:
     """Return a viewer itself: napari hands over a proxy, whose layers are other objects at every look."""
     return getattr(viewer, "__wrapped__", viewer)

@@ -148,6 +148,7 @@ class ColorPanel(QWidget):
         coloring = Coloring(self.viewer, gray, self._on_news, self._apart)
         showing = Showing(coloring, self._update)
         coloring.on_layer.append(speak)
+        coloring.preparing.append(self.trust.get_ready)
         scene = _Scene(coloring, showing, Windowing(gray, lambda display: self._on_window(coloring, display)))
         self.scenes[gray] = scene
         return scene
@@ -175,7 +176,6 @@ class ColorPanel(QWidget):
         """Do while nothing is asked for what would hold the window up when colours come."""
         if self.scene is not None and self.scene.coloring.session is None:
             self.scene.coloring.get_ready(**self.look.arguments())
-            self.trust.get_ready()
 
     def _on_preset(self, display: Display) -> None:
         if self.scene is not None:

@@ -60,7 +60,7 @@ class TrustBox(QWidget):
         """Draw a legend of nothing, so that what draws it is ready."""
         from napari_plugin.legend_overlay import legend_of
 
-        if self.legend_key is None:
+        if self._viewer is not None and legend_of(self._viewer).picture is None:
             legend_of(self._viewer).show(no_picture())
 
     def say(self, words: str) -> None:

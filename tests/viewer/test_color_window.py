@@ -18,9 +18,12 @@ from medcolor import phantom
 from medcolor.scan import Scan
 
 pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
+from qtpy.QtCore import QTimer
+
 from napari_plugin import layers
 from napari_plugin.canvas import attach
 from napari_plugin.panel import ColorPanel
+from napari_plugin.turns import Turns
 from napari_plugin.volume_panel import VolumePanel
 
 pytestmark = [pytest.mark.viewer, pytest.mark.filterwarnings("default")]
@@ -164,6 +167,50 @@ def test_a_network_is_got_ready_while_nobody_asks_and_ends_with_the_panel(
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     assert empty in viewer.layers, "colours stay"
+
+
+def test_what_takes_the_window_long_is_done_in_turns_before_anybody_asks_for_colours(
+    viewer: Any, scan: Scan, qtbot: Any
+) -> None:
+    panel, _ = docked(viewer, scan)  # physics: no network is loaded
+    coloring = panel.scene.coloring  # type: ignore[union-attr]
+    assert len(viewer.layers) == 1
+    qtbot.waitUntil(lambda: coloring.prepared, timeout=20_000)
+    gray, empty = viewer.layers
+    assert coloring.session is None
+    assert empty.visible
+    assert viewer.layers.selection.active is gray
+    assert viewer.canvas.overlays["medcolor_legend"].picture is not None
+    assert viewer.window._qt_viewer.canvas.native.updatesEnabled()
+    added: list[Any] = []
+    viewer.layers.events.inserted.connect(added.append)
+    panel.color()
+    qtbot.waitUntil(lambda: not coloring.working, timeout=60_000)
+    assert added == []
+    assert coloring.layer is empty
+
+
+def test_turns_come_one_by_one_and_what_each_changed_is_drawn_in_between(viewer: Any, qtbot: Any) -> None:
+    native, seen = viewer.window._qt_viewer.canvas.native, list[str]()
+    turns = Turns(viewer)
+
+    def first() -> None:
+        seen.append(f"first, drawing {native.updatesEnabled()}")
+        QTimer.singleShot(0, lambda: seen.append("the window's turn"))
+
+    def second() -> None:
+        seen.append("second")
+
+    turns.then(first, second)
+    turns.then(second)
+    assert seen == []
+    qtbot.waitUntil(lambda: turns.idle, timeout=5_000)
+    assert seen == ["first, drawing False", "the window's turn", "second"]
+    assert native.updatesEnabled()
+    turns.then(first)
+    turns.close()
+    assert turns.idle
+    assert len(seen) == 3
 
 
 def test_a_panel_that_was_not_used_takes_its_empty_layer_with_it(viewer: Any, scan: Scan, qtbot: Any) -> None:
