@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from medcolor import phantom
-from medcolor.batch import BatchSettings, run_batch
+from medcolor.batch import BatchSettings, Conduct, run_batch
 from medcolor.batch.engine import PoolEngine
 from medcolor.batch.settings import Caps
 
@@ -46,7 +46,7 @@ def run(source: Path, out: Path, workers: int, colorizer: str = "lut:viridis") -
 
 def one(source: str, out: str, workers: str, colorizer: str) -> None:
     engine = PoolEngine(int(workers), Caps())
-    report = run_batch([Path(source)], Path(out), BatchSettings(colorizer), engine=engine, quiet=True)
+    report = run_batch([Path(source)], Path(out), BatchSettings(colorizer), Conduct(quiet=True), engine=engine)
     assert report.exit_code == 0
     parent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": report.seconds, "cpu": cpu(), "parent": parent, "child": engine.peak}))

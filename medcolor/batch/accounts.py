@@ -21,6 +21,7 @@ class Refusal:
     reason: str
     name: str
     labels: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,7 +68,10 @@ class Accounts:
             if old not in _WORST or _WORST.index(outcome.state) < _WORST.index(old):
                 self.files[label] = outcome.state
         if outcome.state in BAD:
-            self.refusals.append(Refusal(outcome.state, str(outcome.code), outcome.reason, task.name, task.labels))
+            left = tuple(outcome.facts.get("left_out", ())) if outcome.state is State.PARTIAL else ()
+            self.refusals.append(
+                Refusal(outcome.state, str(outcome.code), outcome.reason, task.name, task.labels, left)
+            )
 
     @property
     def by_state(self) -> Counter[State]:

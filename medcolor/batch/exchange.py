@@ -27,6 +27,7 @@ from medcolor.pacs.query import parse_query
 from medcolor.pacs.spool import Intake, Limits, SpoolError
 
 _RETRIEVED = "retrieved"
+_RETRIEVING = "Another run retrieves into this output (process {holder}). Wait for it, or name another output folder."
 _CLASSES = {
     "auto": ("1.2.840.10008.5.1.4.1.1.7",),
     "dicom": ("1.2.840.10008.5.1.4.1.1.7",),
@@ -105,7 +106,7 @@ class Retrieval:
             spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise WriteError(error.errno or 0, f"{out}: this output folder cannot be written.") from error
-        with locked(spool, wait=False, say=say):
+        with locked(spool, wait=False, say=say, what=_RETRIEVING):
             with open_journal(out, lambda: None) as journal:
                 salt = journal.salt
             return self._all(found, spool, salt, say)

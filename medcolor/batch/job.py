@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from medcolor.scan import Scan
 
 _THUMBNAIL = 96
+_NAMED = 50  # files of one series that are not in its output, by name
 _IN_MEMORY = 256 << 20  # bytes of colour: 340 slices of 512 x 512
 _SAID = {
     "ModalityError": "The modality is unknown, or not one this colorizer takes; name it with --modality or in the CSV.",
@@ -160,6 +161,8 @@ def _outcome(task: Task, parts: _Parts, inputs: str, stage: str) -> Outcome:
     facts = dict(first) | {"stacks": len(parts.facts)}
     facts["findings"] = sorted({code for each in parts.facts for code in each["findings"]})
     left = () if task.form != "dicom" else tuple(n for n, f in enumerate(task.files) if f not in parts.used)
+    if left:
+        facts["left_out"] = [task.labels[n] for n in left[:_NAMED]]
     state, code, reason = State.DONE, "", ""
     if parts.refused:
         why = refusal(parts.refused[0])

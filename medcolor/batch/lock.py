@@ -13,10 +13,15 @@ from medcolor.batch.publishing import PRIVATE
 from medcolor.errors import SettingError
 
 _AGAIN = 0.2
+_RUN = "Another run works on this output (process {holder}). Wait for it, pass --wait, or name another output folder."
+
+
+class BusyError(SettingError):
+    """Another process works on this folder."""
 
 
 @contextmanager
-def locked(out: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+def locked(out: Path, *, wait: bool, say: Callable[[str], None], what: str = _RUN) -> Iterator[None]:
     """Hold the lock of an output folder.
 
     Parameters
@@ -27,11 +32,15 @@ def locked(out: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[Non
         Wait for another run to end; else refuse.
     say : callable
         Told once that there is another.
+    what : str
+        What else may hold it, and what to do then; ``{holder}`` is its process.
 
     Raises
     ------
+    BusyError
+        Another run works here, by its number.
     SettingError
-        Another run works here, by its number; or this system has no such locks.
+        This system has no such locks.
     """
     try:
         import fcntl
@@ -48,10 +57,7 @@ def locked(out: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[Non
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 if not wait:
-                    raise SettingError(
-                        f"Another run works on this output (process {holder}). Wait for it, pass --wait, or name "
-                        "another output folder."
-                    ) from None
+                    raise BusyError(what.format(holder=holder)) from None
                 if not told:
                     say(f"waiting for another run on this output (process {holder})")
                     told = True

@@ -15,24 +15,25 @@ from typing import Any, TypeVar
 from medcolor import errors
 from medcolor.batch.accounts import BAD, Accounts
 from medcolor.batch.child import Child, ChildDeath
+from medcolor.batch.conduct import Conduct
 from medcolor.batch.engine import Engine, PoolEngine
-from medcolor.batch.inputs import expand
+from medcolor.batch.inputs import Wanted, expand
 from medcolor.batch.journal import Journal, Row, open_journal
 from medcolor.batch.lock import locked
 from medcolor.batch.manifest import write_manifest
-from medcolor.batch.metrics import Metrics
 from medcolor.batch.plan import Plan, Planner
 from medcolor.batch.progress import Progress
 from medcolor.batch.publishing import is_full, staging_folder
 from medcolor.batch.running import Running
-from medcolor.batch.salt import salt_of
+from medcolor.batch.salt import Salt, salt_of
 from medcolor.batch.settings import BatchSettings, Caps
 from medcolor.batch.summary import write_summary
 from medcolor.batch.task import FINISHED, State
+from medcolor.batch.telling import closing_lines, plan_line
 from medcolor.errors import MedcolorError, ReadCode, ReadError, SettingError, WriteError
 
 T = TypeVar("T")
-_PAUSE = 10.0  # seconds between two tries to write to a disk that is full
+_NOTHING_DONE = frozenset({1, 2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +63,9 @@ def run_batch(
     inputs: Sequence[Path],
     out: Path,
     settings: BatchSettings | None = None,
+    conduct: Conduct | None = None,
     *,
-    workers: int = 1,
-    caps: Caps | None = None,
-    dry_run: bool = False,
-    wait: bool = False,
-    retry: bool = False,
-    rehash: bool = False,
-    source_uids: bool = False,
-    salt_file: Path | None = None,
-    metrics: Path | None = None,
-    missing: Sequence[tuple[str, State, str, str]] = (),
-    quiet: bool = False,
     engine: Engine | None = None,
-    pause: float = _PAUSE,
 ) -> BatchReport:
     """Colour every series of the inputs that is not coloured yet.
 
@@ -86,30 +76,11 @@ def run_batch(
     out : Path
         Made if needed. OUT/STUDY/SERIES/..., names being hashes of source UIDs and settings.
     settings : BatchSettings, optional
-    workers : int
-        Child processes.
-    caps : Caps, optional
-        What one series may take.
-    dry_run : bool
-        Plan only; writes nothing.
-    wait : bool
-        Wait for another run on this output instead of refusing.
-    retry : bool
-        Do again what was refused or parked.
-    rehash : bool
-        Look into every file again, whatever its size and time.
-    source_uids : bool
-        Write the UIDs of sources into manifests.
-    metrics : Path, optional
-        A file for Prometheus, as node-exporter's textfile collector reads it.
-    missing : sequence of (label, State, code, reason)
-        What should have been among the inputs and could not be had.
-    quiet : bool
-        Say nothing but what needs somebody.
+        What decides the colours and the files.
+    conduct : Conduct, optional
+        How the run goes about it.
     engine : Engine, optional
-        Where series are coloured; default: a pool of ``workers``.
-    pause : float
-        Seconds between two tries to write to a full disk.
+        Where series are coloured; default: a pool of ``conduct.workers``.
 
     Returns
     -------
@@ -126,70 +97,112 @@ def run_batch(
     WriteError
         The output folder cannot be written.
     """
-    settings, caps, out = settings or BatchSettings(), caps or Caps(), out.absolute()
-    if settings.deidentify and source_uids:
+    settings, conduct, out = settings or BatchSettings(), conduct or Conduct(), out.absolute()
+    if settings.deidentify and conduct.source_uids:
         raise SettingError("--source-uids would say in the manifests what --deidentify takes away: leave one out.")
-    wanted, progress = expand(inputs), Progress(quiet=quiet)
-    pool = engine or PoolEngine(workers, caps)
-    child = pool.children[0] if isinstance(pool, PoolEngine) else Child(caps)
+    wanted, progress = expand(inputs), Progress(quiet=conduct.quiet)
+    pool = engine or PoolEngine(conduct.workers, conduct.caps)
+    looker = pool.children[0] if isinstance(pool, PoolEngine) else Child(conduct.caps)
     try:
-        with _folder(out, dry_run=dry_run, wait=wait, progress=progress):
-            for each in (child, *(pool.children if isinstance(pool, PoolEngine) else ())):
-                each.scratch = None if dry_run else staging_folder(out)  # a killed run's is cleared by the next
-            about = _hello(pool, settings)
-            salt = salt_of(out, salt_file, keep=not dry_run) if settings.deidentify else None
-            run: list[Running] = []
-
-            def on_full() -> None:
-                run[0].wait() if run else time.sleep(pause)
-
-            with open_journal(out, on_full, copy=dry_run) as journal:
-                planner = Planner(
-                    settings,
-                    about["fingerprint"],
-                    out,
-                    journal,
-                    child,
-                    retry,
-                    rehash,
-                    source_uids,
-                    salt,
-                    progress.looking,
-                )
-                plan = planner.plan(wanted)
-                plan.others += missing
-                plan.files += len(missing)
-                if not plan.files:
-                    raise ReadError(inputs[0], ReadCode.EMPTY, "there is no file in it.", "Name a folder with scans.")
-                accounts = _begin(plan)
-                progress.say(_plan_line(plan, accounts))
-                if dry_run:
-                    return BatchReport(0, accounts, None, plan)
-                deaths = Counter({} if retry else plan.deaths)
-                run.append(Running(journal, plan, accounts, caps, progress, pause, deque(plan.todo), deaths))
-                run[0].metrics = Metrics(metrics)
-                since = time.monotonic()
-                _work(run[0], pool, lambda study, rows: write_manifest(out, study, rows, **about))
-                seconds = time.monotonic() - since
-                summary = _again(run[0], lambda: write_summary(out, accounts, _coloured(plan, journal)))
-                run[0].tell(accounts.exit_code)
-                return BatchReport(accounts.exit_code, accounts, summary, plan, seconds)
+        with _folder(out, conduct, progress):
+            for each in (looker, *(pool.children if isinstance(pool, PoolEngine) else ())):
+                each.scratch = None if conduct.dry_run else staging_folder(out)  # a killed run's goes with the next
+            return _Batch(inputs, out, settings, conduct, pool, looker, progress).run(wanted)
     finally:
-        child.end()
+        looker.end()
         pool.close()
         progress.close()
 
 
+@dataclass(slots=True)
+class _Batch:
+    """A run that has its folder: what it works with, and what it does there."""
+
+    inputs: Sequence[Path]
+    out: Path
+    settings: BatchSettings
+    conduct: Conduct
+    engine: Engine
+    looker: Child
+    progress: Progress
+    running: Running | None = None
+
+    def run(self, wanted: Sequence[Wanted]) -> BatchReport:
+        """Plan, and unless that was all that was asked for, do it and tell."""
+        conduct = self.conduct
+        self._tell_metrics(0)
+        about = _hello(self.engine, self.settings)
+        salt = salt_of(self.out, conduct.salt_file, keep=not conduct.dry_run) if self.settings.deidentify else None
+        with open_journal(self.out, self._on_full, copy=conduct.dry_run) as journal:
+            plan = self._plan(wanted, about["fingerprint"], journal, salt)
+            accounts = _begin(plan)
+            self.progress.say(plan_line(plan, accounts))
+            if conduct.dry_run:
+                return BatchReport(0, accounts, None, plan)
+            return self._do(plan, accounts, journal, about)
+
+    def _plan(self, wanted: Sequence[Wanted], fingerprint: dict[str, Any], journal: Journal, salt: Salt | None) -> Plan:
+        conduct = self.conduct
+        planner = Planner(
+            self.settings,
+            fingerprint,
+            self.out,
+            journal,
+            self.looker,
+            conduct.retry,
+            conduct.rehash,
+            conduct.source_uids,
+            salt,
+            self._looking,
+        )
+        plan = planner.plan(wanted)
+        plan.others += conduct.missing
+        plan.files += len(conduct.missing)
+        if not plan.files:
+            raise ReadError(self.inputs[0], ReadCode.EMPTY, "there is no file in it.", "Name a folder with scans.")
+        return plan
+
+    def _do(self, plan: Plan, accounts: Accounts, journal: Journal, about: dict[str, Any]) -> BatchReport:
+        conduct = self.conduct
+        deaths = Counter({} if conduct.retry else plan.deaths)
+        self.running = run = Running(
+            journal, plan, accounts, conduct.caps, self.progress, conduct.pause, deque(plan.todo), deaths
+        )
+        run.metrics = conduct.metrics
+        since = time.monotonic()
+        _work(run, self.engine, lambda study, rows: write_manifest(self.out, study, rows, **about))
+        seconds = time.monotonic() - since
+        summary = _again(run, lambda: write_summary(self.out, accounts, _coloured(plan, journal)))
+        run.tell(accounts.exit_code)
+        for line in closing_lines(accounts):
+            self.progress.say(line, always=accounts.exit_code in _NOTHING_DONE)
+        return BatchReport(accounts.exit_code, accounts, summary, plan, seconds)
+
+    def _on_full(self) -> None:
+        if self.running is not None:
+            self.running.wait()
+        else:
+            time.sleep(self.conduct.pause)
+
+    def _looking(self, files: int) -> None:
+        self.progress.looking(files)
+        self._tell_metrics(files)
+
+    def _tell_metrics(self, files: int) -> None:
+        if not self.conduct.dry_run:
+            self.conduct.metrics.tell(Accounts(), todo=0, through=0, looked=files)
+
+
 @contextlib.contextmanager
-def _folder(out: Path, *, dry_run: bool, wait: bool, progress: Progress) -> Iterator[None]:
+def _folder(out: Path, conduct: Conduct, progress: Progress) -> Iterator[None]:
     """Make the output folder, lock it, and clear away what a dead run left; nothing of that for a plan only."""
-    if dry_run:
+    if conduct.dry_run:
         yield
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = contextlib.ExitStack()
-        lock.enter_context(locked(out, wait=wait, say=lambda line: progress.say(line, always=True)))
+        lock.enter_context(locked(out, wait=conduct.wait, say=lambda line: progress.say(line, always=True)))
     except OSError as error:
         raise WriteError(
             error.errno or 0, f"{out}: this output folder cannot be written ({error.strerror})."
@@ -198,6 +211,20 @@ def _folder(out: Path, *, dry_run: bool, wait: bool, progress: Progress) -> Iter
         shutil.rmtree(staging_folder(out), ignore_errors=True)
         yield
         shutil.rmtree(staging_folder(out), ignore_errors=True)
+
+
+def check_settings(settings: BatchSettings, caps: Caps) -> None:
+    """See in a child process whether all that settings name can be loaded, before anything else takes its time.
+
+    Raises
+    ------
+    MedcolorError
+    """
+    engine = PoolEngine(1, caps)
+    try:
+        _hello(engine, settings)
+    finally:
+        engine.close()
 
 
 def _hello(engine: Engine, settings: BatchSettings) -> dict[str, Any]:
@@ -219,17 +246,6 @@ def _begin(plan: Plan) -> Accounts:
         accounts.add_series(task, row.outcome, row.left_out)
         accounts.earlier += 1
     return accounts
-
-
-def _plan_line(plan: Plan, accounts: Accounts) -> str:
-    series = len(plan.todo) + len(plan.finished)
-    bad = sum(state is not State.ASIDE for _, state, _, _ in plan.others)
-    aside = len(plan.others) - bad
-    parts = [f"{plan.files} files, {series} series", f"{len(plan.todo)} to do"]
-    parts += [f"{accounts.earlier} finished before"] if accounts.earlier else []
-    parts += [f"{bad} files refused"] if bad else []
-    parts += [f"{aside} files left aside"] if aside else []
-    return ": ".join([parts[0], ", ".join(parts[1:])])
 
 
 def _work(run: Running, engine: Engine, write: Callable[[str, list[Row]], None]) -> None:

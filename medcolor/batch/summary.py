@@ -13,6 +13,7 @@ from medcolor.batch.accounts import Accounts, Refusal
 from medcolor.batch.journal import Row
 from medcolor.batch.publishing import write_text
 from medcolor.batch.task import State
+from medcolor.batch.telling import many
 
 _NAMED = 50  # of one reason; the rest is counted
 _PICTURES = 2000
@@ -55,7 +56,9 @@ def _accounts(accounts: Accounts) -> str:
     if accounts.earlier:
         notes.append(f"{accounts.earlier} series were finished by an earlier run.")
     if accounts.left_out:
-        notes.append(f"{accounts.left_out} files of coloured series are in no output: damaged ones, and copies.")
+        notes.append(
+            f"{many(accounts.left_out, 'file')} of coloured series not in any output: damaged ones, and copies."
+        )
     return (
         f"<table><tr><th></th><th>series</th><th>files</th></tr>{rows}{total}</table>"
         f"<p>{html.escape(' '.join(notes))}</p>"
@@ -80,7 +83,10 @@ def _refusals(refusals: list[Refusal]) -> str:
 
 
 def _name(refusal: Refusal) -> str:
-    return refusal.name if refusal.labels == (refusal.name,) else f"{refusal.name} ({len(refusal.labels)} files)"
+    if refusal.labels == (refusal.name,):
+        return refusal.name
+    left = f"; not in the output: {', '.join(refusal.left_out)}" if refusal.left_out else ""
+    return f"{refusal.name} ({many(len(refusal.labels), 'file')}{left})"
 
 
 def _aside(accounts: Accounts) -> str:

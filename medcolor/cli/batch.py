@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from medcolor.cli.messages import DONE, REFUSED, fail, result
+from medcolor.cli.ending import Terminated, terminable, told
+from medcolor.cli.messages import DONE, FAILED, REFUSED, fail, result
 
 if TYPE_CHECKING:
+    from medcolor.batch import BatchSettings, Caps, Conduct
     from medcolor.batch.engine import Engine
-    from medcolor.batch.settings import Caps
+    from medcolor.cli.pacs import Ends
 
 BatchFormat = Literal[
     "auto", "dicom", "dicom-multiframe", "seg", "presentation", "nifti", "nrrd", "mha", "png", "tiff", "thumbnail"
@@ -141,20 +145,16 @@ def batch(
     quiet
         Print nothing but what needs somebody.
     """
-    from medcolor.batch.finding import find_files
-    from medcolor.batch.run import run_batch
-    from medcolor.batch.settings import BatchSettings, Caps, default_workers
+    from medcolor.batch import BatchSettings, Caps, Conduct
+    from medcolor.batch.metrics import Metrics
+    from medcolor.batch.settings import default_workers
     from medcolor.cli.pacs import Ends
     from medcolor.errors import SettingError
 
-    ends = Ends.of(from_, query, most_series, to_pacs, retries, quiet=quiet)
     if not inputs and from_ is None:
         return fail("No input given. Usage: medcolor batch INPUT... -o OUT", REFUSED)
     if find is not None:
-        paths = find_files(inputs, output, find, salt_file=salt_file)
-        for path in paths:
-            result(path)
-        return DONE if paths else fail(f'No file of these inputs is called "{find}" in {output}.', REFUSED)
+        return _find(inputs, output, find, salt_file)
     if (workers is not None and workers < 1) or memory <= 0 or timeout <= 0:
         raise SettingError("--workers, --memory and --timeout must be above 0.")
     if scheduler is not None and (jobqueue is not None or workers is not None):
@@ -177,41 +177,79 @@ def batch(
         deidentify=deidentify,
         pixel_text=pixel_text,
     )
-    fetched = ends.fetch(settings, output, dry_run=dry_run)
-    if not (inputs or fetched.folders or fetched.missing):
-        return DONE
-    report = run_batch(
-        [*inputs, *fetched.folders],
-        output,
-        settings,
+    conduct = Conduct(
         workers=workers or default_workers(),
         caps=caps,
-        engine=_engine(scheduler, jobqueue, workers or 1, caps, device),
         dry_run=dry_run,
         wait=wait,
         retry=retry,
         rehash=rehash,
         source_uids=source_uids,
         salt_file=salt_file,
-        metrics=metrics,
-        missing=fetched.missing,
+        metrics=Metrics(None if dry_run else metrics),
         quiet=quiet,
     )
-    if dry_run:
+    where = _where(scheduler, jobqueue, workers, device)
+    try:
+        with terminable(), told(conduct.metrics) as ended:
+            ends = Ends.of(from_, query, most_series, to_pacs, retries, quiet=quiet)
+            return ended(_run(inputs, output, settings, conduct, ends, where, drop_retrieved))
+    except KeyboardInterrupt as stop:
+        code = fail("Stopped. Run the same line again, and it goes on where it was; nothing is half-written.", FAILED)
+        if isinstance(stop, Terminated):
+            stop.follow()
+        return code
+
+
+def _find(inputs: Sequence[Path], output: Path, name: str, salt_file: Path | None) -> int:
+    """Say which files a name stands for."""
+    from medcolor.batch.finding import find_files
+
+    paths = find_files(inputs, output, name, salt_file=salt_file)
+    for path in paths:
+        result(path)
+    return DONE if paths else fail(f'No file of these inputs is called "{name}" in {output}.', REFUSED)
+
+
+def _run(
+    inputs: Sequence[Path],
+    output: Path,
+    settings: BatchSettings,
+    conduct: Conduct,
+    ends: Ends,
+    where: Callable[[Caps], Engine | None],
+    drop: bool,
+) -> int:
+    """Retrieve, colour and send; return the exit code of it all."""
+    from medcolor.batch import run_batch
+
+    fetched = ends.fetch(settings, output, conduct)
+    if not (inputs or fetched.folders or fetched.missing):
+        return DONE
+    conduct = replace(conduct, missing=fetched.missing)
+    report = run_batch([*inputs, *fetched.folders], output, settings, conduct, engine=where(conduct.caps))
+    if conduct.dry_run:
         for task in report.plan.todo:
             result(f"{task.folder}  {task.form}  {len(task.files)} files")
-    elif report.summary is not None and not quiet:
+        return report.exit_code
+    if report.summary is not None and not conduct.quiet:
         result(str(report.summary))
-    return report.exit_code if dry_run else ends.send(output, report, drop=drop_retrieved)
+    return ends.send(output, report, drop=drop)
 
 
-def _engine(scheduler: str | None, jobqueue: str | None, jobs: int, caps: Caps, device: str) -> Engine | None:
-    """Return where series are coloured, None for children of this process."""
-    if scheduler is None and jobqueue is None:
-        return None
-    from medcolor.batch.dask_engine import connect, start_jobs
+def _where(
+    scheduler: str | None, jobqueue: str | None, workers: int | None, device: str
+) -> Callable[[Caps], Engine | None]:
+    """Return what gives the place where series are coloured; None stands for children of this process."""
 
-    if scheduler is not None:
-        return connect(scheduler, caps, device=device)
-    assert jobqueue is not None
-    return start_jobs(jobqueue, jobs, caps, device=device)
+    def engine(caps: Caps) -> Engine | None:
+        if scheduler is None and jobqueue is None:
+            return None
+        from medcolor.batch.dask_engine import connect, start_jobs
+
+        if scheduler is not None:
+            return connect(scheduler, caps, device=device)
+        assert jobqueue is not None
+        return start_jobs(jobqueue, workers or 1, caps, device=device)
+
+    return engine

@@ -10,7 +10,7 @@ from medcolor.cli.messages import DONE, FAILED, PARTIAL, REFUSED, fail, note, re
 from medcolor.errors import SettingError
 
 if TYPE_CHECKING:
-    from medcolor.batch import BatchReport, BatchSettings
+    from medcolor.batch import BatchReport, BatchSettings, Conduct
     from medcolor.batch.exchange import Dispatch, Fetched, Retrieval, Sent
 
 
@@ -36,15 +36,17 @@ class Ends:
         dispatch = None if to is None else Dispatch(str(Address.parse(to)), Schedule(retries))
         return cls(retrieval, dispatch, quiet)
 
-    def fetch(self, settings: BatchSettings, out: Path, *, dry_run: bool) -> Fetched:
-        """Check the one end, retrieve from the other; with ``dry_run`` only say what would come."""
+    def fetch(self, settings: BatchSettings, out: Path, conduct: Conduct) -> Fetched:
+        """Check settings and the one end, retrieve from the other; for a plan only say what would come."""
         from medcolor.batch.exchange import Fetched
+        from medcolor.batch.run import check_settings
 
         if self.dispatch is not None:
             self.dispatch.check(settings, note)
         if self.retrieval is None:
             return Fetched()
-        if dry_run:
+        check_settings(settings, conduct.caps)
+        if conduct.dry_run:
             found = self.retrieval.find()
             objects = sum(series.instances or 0 for series in found)
             result(f"{len(found)} series with {objects} objects would be retrieved")
@@ -62,11 +64,13 @@ class Ends:
             self.dispatch.put(out.absolute(), report.plan)
         if self.retrieval is not None and drop:
             self.retrieval.drop(out.absolute(), report.plan)
+        nothing = not report.accounts.series and not report.accounts.refusals  # the PACS has no scan for this query
+        code = DONE if nothing and self.retrieval is not None else report.exit_code
         if self.dispatch is None:
-            return report.exit_code
+            return code
         dispatch = self.dispatch
         sent = send(out.absolute(), dispatch.schedule, self._say, to=dispatch.address)
-        return report.exit_code or _sent(sent, quiet=self.quiet)
+        return code or _sent(sent, quiet=self.quiet)
 
     def _say(self, line: str) -> None:
         if not self.quiet:

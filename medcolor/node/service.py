@@ -31,6 +31,7 @@ _COUNT = 2.0  # seconds between two counts of the outboxes
 _TIDY = 30.0  # seconds between two rounds of clearing away
 _AGAIN = 60.0  # seconds after which what the system failed is tried again
 _GRACE = 10.0  # seconds that open associations have when the node stops
+_NODE = "Another node works on this folder (process {holder}). Stop it, or name another folder: -o STATE."
 _LASTING = frozenset({"coloured", "coloured in part", "refused", "parked", "unchanged"})
 
 
@@ -95,7 +96,7 @@ class Node:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise WriteError(error.errno or 0, f"{self._root}: this folder cannot be written.") from error
-        with locked(self._root, wait=False, say=self._say):
+        with locked(self._root, wait=False, say=self._say, what=_NODE):
             self._check()
             shelves = Shelves(self._root, tuple(self._rules))
             reception = Reception(self._config, shelves.arrivals)

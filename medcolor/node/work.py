@@ -84,7 +84,7 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _color(request: dict[str, Any]) -> dict[str, Any]:
-    from medcolor.batch import BatchSettings, Caps, run_batch
+    from medcolor.batch import BatchSettings, Caps, Conduct, run_batch
     from medcolor.batch.exchange import Dispatch
     from medcolor.batch.journal import open_journal
 
@@ -93,9 +93,7 @@ def _color(request: dict[str, Any]) -> dict[str, Any]:
         folders,
         out,
         BatchSettings(**request["settings"]),
-        workers=request["workers"],
-        caps=Caps(request["memory"], request["seconds"]),
-        quiet=True,
+        Conduct(workers=request["workers"], caps=Caps(request["memory"], request["seconds"]), quiet=True),
     )
     Dispatch(request["send"]).put(out, report.plan)
     series: dict[str, list[dict[str, str]]] = {folder.name: [] for folder in folders}

@@ -13,7 +13,7 @@ import pytest
 from batch import nights
 from batch.clusters import Cluster, cluster
 
-from medcolor.batch import BatchReport, BatchSettings, run_batch
+from medcolor.batch import BatchReport, BatchSettings, Conduct, run_batch
 from medcolor.batch.dask_engine import DaskEngine, connect, start_jobs
 from medcolor.batch.publishing import publish, staging
 from medcolor.batch.settings import Caps
@@ -46,14 +46,14 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def run(source: Path, out: Path, address: str, **options: object) -> BatchReport:
     engine = connect(address, Caps())
-    return run_batch([source], out, BatchSettings("lut:viridis"), quiet=True, engine=engine, **options)  # type: ignore[arg-type]
+    return run_batch([source], out, BatchSettings("lut:viridis"), Conduct(quiet=True, **options), engine=engine)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the pool of this computer makes of it."""
     out = tmp_path_factory.mktemp("reference")
-    assert run_batch([source], out, BatchSettings("lut:viridis"), quiet=True).exit_code == 0
+    assert run_batch([source], out, BatchSettings("lut:viridis"), Conduct(quiet=True)).exit_code == 0
     return nights.objects(out)
 
 
@@ -110,7 +110,9 @@ def test_a_worker_with_another_network_or_version_is_found_out(source: Path, thr
             return answer
 
     engine = Mistaken(connect(three.address, Caps()).client, Caps())
-    report = run_batch([source / "0"], tmp_path / "out", BatchSettings("lut:viridis"), quiet=True, engine=engine)
+    report = run_batch(
+        [source / "0"], tmp_path / "out", BatchSettings("lut:viridis"), Conduct(quiet=True), engine=engine
+    )
     assert [refusal.code for refusal in report.accounts.refusals] == ["OtherVersion"]
     assert report.exit_code == 1  # the system's fault: the next run tries again
 
@@ -155,7 +157,7 @@ def test_a_lost_scheduler_ends_the_run_and_the_next_goes_on(
     done = nights.objects(out)
     assert done
     assert done.items() < reference.items()
-    report = run_batch([source], out, BatchSettings("lut:viridis"), quiet=True)
+    report = run_batch([source], out, BatchSettings("lut:viridis"), Conduct(quiet=True))
     assert (report.exit_code, report.accounts.earlier) == (0, len(done) // 2)
     assert nights.objects(out) == reference
 
@@ -196,7 +198,11 @@ def test_slurm_is_asked_for_workers_and_let_go_of_them(
     with dask.config.set({"jobqueue.slurm": dask.config.get("jobqueue.slurm") | job}):
         engine = start_jobs("slurm", 2, Caps())
         report = run_batch(
-            [source / "0", source / "1"], tmp_path / "out", BatchSettings("lut:viridis"), quiet=True, engine=engine
+            [source / "0", source / "1"],
+            tmp_path / "out",
+            BatchSettings("lut:viridis"),
+            Conduct(quiet=True),
+            engine=engine,
         )
     assert report.exit_code == 0
     assert nights.objects(tmp_path / "out").items() < reference.items()

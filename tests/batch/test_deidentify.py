@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from batch import canaries, nights
 
-from medcolor.batch import BatchReport, BatchSettings, run_batch
+from medcolor.batch import BatchReport, BatchSettings, Conduct, run_batch
 from medcolor.batch.finding import find_files
 from medcolor.batch.salt import read_salt
 from medcolor.batch.task import State
@@ -58,7 +58,7 @@ def outputs(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def run(source: Path, out: Path, settings: BatchSettings, **options: object) -> BatchReport:
-    return run_batch([source], out, settings, quiet=True, engine=nights.LocalEngine(), **options)  # type: ignore[arg-type]
+    return run_batch([source], out, settings, Conduct(quiet=True, **options), engine=nights.LocalEngine())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from batch import nights
 
-from medcolor.batch import BatchSettings, run_batch
+from medcolor.batch import BatchSettings, Conduct, run_batch
 from medcolor.batch.metrics import Metrics
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -51,7 +51,11 @@ def test_the_numbers_add_up_and_name_nobody(tmp_path: Path) -> None:
             during.append(told(target))
 
     report = run_batch(
-        [source], tmp_path / "out", BatchSettings("lut:viridis"), quiet=True, engine=Watched(), metrics=target
+        [source],
+        tmp_path / "out",
+        BatchSettings("lut:viridis"),
+        Conduct(quiet=True, metrics=Metrics(target)),
+        engine=Watched(),
     )
     found = told(target)
     assert report.exit_code == found["exit_code", ""] == 3
@@ -72,9 +76,8 @@ def test_a_run_goes_on_where_its_metrics_cannot_be_written(tmp_path: Path) -> No
         [tmp_path / "in"],
         tmp_path / "out",
         BatchSettings("lut:viridis"),
-        quiet=True,
+        Conduct(quiet=True, metrics=Metrics(tmp_path / "nowhere/medcolor.prom")),
         engine=nights.LocalEngine(),
-        metrics=tmp_path / "nowhere/medcolor.prom",
     )
     assert report.exit_code == 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from medcolor.batch import BatchSettings, Caps, run_batch
+from medcolor.batch import BatchSettings, Caps, Conduct, run_batch
 from medcolor.batch.accounts import Accounts
 from medcolor.batch.task import FINISHED, BatchCode, State
 from medcolor.errors import ReadCode
@@ -66,7 +66,7 @@ def colour(base: Path, each: int, truncations: int) -> tuple[int, Accounts]:
     written = mutants(base / "in", each, truncations)
     caps = Caps(memory=2 << 30, seconds=30, tries=1)
     settings = BatchSettings("lut:viridis", modality="MR")
-    report = run_batch([base / "in"], base / "out", settings, caps=caps, quiet=True)
+    report = run_batch([base / "in"], base / "out", settings, Conduct(caps=caps, quiet=True))
     return written, report.accounts
 
 

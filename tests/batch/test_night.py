@@ -18,7 +18,7 @@ import pydicom
 import pytest
 from batch import nights
 
-from medcolor.batch import BatchSettings, Caps, run_batch
+from medcolor.batch import BatchSettings, Caps, Conduct, run_batch
 from medcolor.batch.engine import PoolEngine, Source
 from medcolor.batch.finding import find_files
 from medcolor.batch.task import Outcome, State, Task
@@ -173,7 +173,9 @@ def test_memory_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, value)
     nights.series(tmp_path / "in", 14, note=nights.EAT.decode())
     caps = Caps(memory=400 << 20, seconds=60, tries=1)
-    report = run_batch([tmp_path / "in"], tmp_path / "out", BatchSettings("lut:viridis"), caps=caps, quiet=True)
+    report = run_batch(
+        [tmp_path / "in"], tmp_path / "out", BatchSettings("lut:viridis"), Conduct(caps=caps, quiet=True)
+    )
     assert [refusal.code for refusal in report.accounts.refusals] == ["MemoryLimit"]
     assert report.exit_code == 2
 
@@ -194,11 +196,11 @@ def test_deaths_are_counted_over_runs(tmp_path: Path, monkeypatch: pytest.Monkey
 
     settings, inputs = BatchSettings("lut:viridis"), [tmp_path / "in"]
     with pytest.raises(KeyboardInterrupt):
-        run_batch(inputs, tmp_path / "out", settings, engine=Interrupted(1, Caps()), quiet=True)
-    report = run_batch(inputs, tmp_path / "out", settings, engine=Interrupted(1, Caps()), quiet=True)
+        run_batch(inputs, tmp_path / "out", settings, Conduct(quiet=True), engine=Interrupted(1, Caps()))
+    report = run_batch(inputs, tmp_path / "out", settings, Conduct(quiet=True), engine=Interrupted(1, Caps()))
     assert told == [State.DIED] * 3
     assert report.accounts.series == {State.PARKED: 1}
-    assert run_batch(inputs, tmp_path / "out", settings, quiet=True).plan.todo == []
+    assert run_batch(inputs, tmp_path / "out", settings, Conduct(quiet=True)).plan.todo == []
 
 
 def test_a_dry_run_writes_nothing(night: Night, tmp_path: Path) -> None:

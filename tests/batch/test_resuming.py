@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from batch import nights
 
-from medcolor.batch import BatchReport, BatchSettings, run_batch
+from medcolor.batch import BatchReport, BatchSettings, Conduct, run_batch
 from medcolor.batch.lock import locked
 from medcolor.batch.publishing import is_full
 from medcolor.batch.settings import fingerprint_for
@@ -38,7 +38,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(source: Path, out: Path, colorizer: str = "lut:viridis", **options: object) -> BatchReport:
-    return run_batch([source], out, BatchSettings(colorizer), quiet=True, **options)  # type: ignore[arg-type]
+    engine = options.pop("engine", None)
+    return run_batch([source], out, BatchSettings(colorizer), Conduct(quiet=True, **options), engine=engine)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,7 @@ def test_settings_are_refused_before_any_work(
     source: Path, tmp_path: Path, settings: dict[str, str], known: str
 ) -> None:
     with pytest.raises(UnknownColorizerError, match=known):
-        run_batch([source], tmp_path / "out", BatchSettings(**settings), quiet=True)  # type: ignore[arg-type]
+        run_batch([source], tmp_path / "out", BatchSettings(**settings), Conduct(quiet=True))  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="seg:"):
         BatchSettings("seg:labels.nii.gz")
     assert not list((tmp_path / "out").glob("*.html"))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from batch import nights
 
-from medcolor.batch import BatchSettings, run_batch
+from medcolor.batch import BatchSettings, Conduct, run_batch
 from medcolor.batch.finding import find_files
 from medcolor.batch.settings import default_workers
 
@@ -80,7 +80,7 @@ def test_no_object_of_a_whole_run_has_a_finding_of_its_own(
     if deidentify:
         pytest.importorskip("dicomanonymizer")
     settings = BatchSettings("physics", form, deidentify=deidentify, pixel_text="flag" if deidentify else "refuse")
-    run_batch(inputs, tmp_path, settings, workers=default_workers(), quiet=True)
+    run_batch(inputs, tmp_path, settings, Conduct(workers=default_workers(), quiet=True))
     made = [path for path in sorted(tmp_path.rglob("*.dcm")) if ".medcolor" not in path.parts]
     assert made
     findings: Counter[str] = Counter()
