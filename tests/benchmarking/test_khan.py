@@ -18,12 +18,21 @@ from hypothesis.extra.numpy import arrays
 from medcolor import phantom
 from medcolor.benchmarking.colorizers.arms import PhysicsArm
 from medcolor.benchmarking.colorizers.cells import Cells
-from medcolor.benchmarking.khan.best_table import BY_DICE, BY_NOBODY, BY_SSIM, best_table, dice_of_tables
+from medcolor.benchmarking.khan.blur import BLURRED, SIGMAS, blurred, blurred_arm
+from medcolor.benchmarking.khan.choosing import (
+    BY_DICE,
+    BY_NOBODY,
+    BY_SSIM,
+    best_sigma,
+    best_table,
+    dice_on_validation,
+    table_shown,
+)
 from medcolor.benchmarking.khan.labels import LABELS, is_simulated, simulated_task, tasks_of
 from medcolor.benchmarking.khan.likeness import LUMA, LUMINANCE, READINGS, RGB, compared, likeness, luma, psnr
 from medcolor.benchmarking.khan.markdown import to_markdown
 from medcolor.benchmarking.khan.pictures import ShuffledArm, looks_of, measure, painted
-from medcolor.benchmarking.khan.run import ARMS, Request, benchmark
+from medcolor.benchmarking.khan.run import ARMS, SEGMENTED, Request, benchmark
 from medcolor.benchmarking.khan.segmentation import Bench, mean_dice, planned
 from medcolor.benchmarking.khan.table import COLUMNS, interval, to_csv
 from medcolor.cli import run
@@ -212,7 +221,8 @@ def test_the_table_chosen_is_best_on_validation_patients(packs: Path, tmp_path: 
     tasks, _ = tasks_of("US", packs)
     table, by = best_table(packs, "US", tasks, Cells(tmp_path), slices=1)
     assert by == BY_DICE
-    scores = dice_of_tables(tasks["us_hc18"], packs, ["hot_iron", "viridis", table], slices=1)
+    shown = {name: table_shown(name) for name in ("hot_iron", "viridis", table)}
+    scores = dice_on_validation(tasks["us_hc18"], packs, shown, slices=1)
     assert scores[table] == max(scores.values())
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert best_table(packs, "US", tasks, Cells(tmp_path), slices=1) == (table, by)
@@ -221,11 +231,12 @@ def test_the_table_chosen_is_best_on_validation_patients(packs: Path, tmp_path: 
     assert best_table(packs, "CT", {}, Cells(tmp_path), slices=1)[1] == BY_NOBODY
 
 
-def test_a_table_is_judged_as_a_study_shows_it(packs: Path) -> None:
-    """The arm ``lut:NAME`` of a study, on the validation side, has the Dice that the table was chosen by."""
+def test_tables_and_blurs_are_judged_as_they_were_chosen(packs: Path) -> None:
+    """The arms ``lut:NAME`` and ``blurred:SIGMA``, on the validation side, have the Dice they were chosen by."""
     tasks, _ = tasks_of("US", packs)
     task = tasks["us_hc18"]
-    expected = dice_of_tables(task, packs, ["viridis"], slices=1)["viridis"]
+    shown = {"lut:viridis": table_shown("viridis"), "blurred:2": lambda gray: blurred(gray, 2)[..., None]}
+    expected = dice_on_validation(task, packs, shown, slices=1)
     swapped = {"val": "test", "test": "val", "train": "train"}
 
     class Swapped(Bench):
@@ -235,9 +246,20 @@ def test_a_table_is_judged_as_a_study_shows_it(packs: Path) -> None:
 
             return replace(task, _subjects=subjects)
 
-    bench = Swapped(planned("us_hc18", ("gray", "lut:viridis"), 8, 1), packs, "cpu")
-    outcome = bench.run(Cell("us_hc18", "classical", "k-means", "lut:viridis"))
-    assert np.mean(list(outcome.values("dice").values())) == pytest.approx(expected, abs=1e-6)
+    bench = Swapped(planned("us_hc18", ("gray", *shown), 8, 1), packs, "cpu")
+    for arm, value in expected.items():
+        outcome = bench.run(Cell("us_hc18", "classical", "k-means", arm))
+        assert np.mean(list(outcome.values("dice").values())) == pytest.approx(value, abs=1e-6), arm
+    assert expected["lut:viridis"] != expected["blurred:2"]
+
+
+def test_the_blur_chosen_is_one_of_those_and_a_wrong_one_is_refused(packs: Path, tmp_path: Path) -> None:
+    tasks, _ = tasks_of("US", packs)
+    assert best_sigma(packs, "US", tasks, Cells(tmp_path), slices=1) in SIGMAS
+    assert best_sigma(packs, "XR", {}, Cells(tmp_path), slices=1) == SIGMAS[0]
+    for name in ("blurred:", "blurred:0", "blurred:-1", "blurred:much"):
+        with pytest.raises(SettingError, match="is no arm"):
+            blurred_arm(name)
 
 
 def test_the_command_writes_figures_statements_and_nobody(
@@ -249,9 +271,9 @@ def test_the_command_writes_figures_statements_and_nobody(
     assert run(arguments) == 0
     rows = rows_of((published / "khan.csv").read_text())
     assert tuple(rows[0]) == COLUMNS
-    for arm in ARMS:
-        (noise,) = of(rows, modality="US", arm=arm, figure="psnr_luminance")
-        assert (noise["value"] == "inf") == (arm != "lut")
+    for arm in SEGMENTED:
+        for noise in of(rows, modality="US", arm=arm, figure="psnr_luminance"):
+            assert (noise["value"] == "inf") == (arm != "lut")
         (dice,) = of(rows, modality="US", arm=arm, figure="dice")
         if arm in {"tissue", "shuffled"}:  # the bundle learned from a pack of this name, and others may be in it here
             assert dice["status"] == "not measured"
@@ -261,7 +283,7 @@ def test_the_command_writes_figures_statements_and_nobody(
         assert 0 <= float(dice["value"]) <= 1
         assert dice["patients"] == "4"
     judged = of(rows, modality="US", figure="dice_minus_gray")
-    assert {row["arm"] for row in judged} == {"lut", "physics"}
+    assert {row["arm"] for row in judged} == {"lut", "physics", BLURRED}
     assert {row["verdict"] for row in judged} <= {"gain", "loss", "no evidence"}
     assert not of(rows, modality="XR", figure="dice", status="measured")
     (xr,) = of(rows, modality="XR", status="not measured")
@@ -289,10 +311,12 @@ def test_simulated_figures_are_said_to_be_simulated(packs: Path, tmp_path: Path)
     rows = rows_of(to_csv(sections))
     measured = of(rows, status="measured")
     assert {row["patients_are"] for row in measured} == {"simulated"}
-    assert {row["arm"] for row in of(measured, figure="dice")} == set(ARMS)
-    assert {row["arm"] for row in of(measured, figure="dice_minus_gray")} == set(ARMS) - {"gray"}
+    assert {row["arm"] for row in of(measured, figure="dice")} == set(SEGMENTED)
+    assert {row["arm"] for row in of(measured, figure="dice_minus_gray")} == set(SEGMENTED) - {"gray"}
     assert {row["arm"] for row in of(measured, figure="dice_minus_shuffled")} == {"lut", "physics", "tissue"}
     assert {row["arm"] for row in of(measured, figure="dice_minus_lut")} == {"physics", "tissue"}
+    assert {row["arm"] for row in of(measured, figure="dice_minus_blurred")} == {"lut", "physics", "tissue"}
+    assert {row["arm"] for row in of(measured, figure="psnr_rgb")} == set(ARMS)
     assert {row["verdict"] for row in of(measured, figure="dice_minus_lut")} == {""}, "a verdict is against gray"
     gray, tissue = (float(of(measured, figure="dice", arm=arm)[0]["value"]) for arm in ("gray", "tissue"))
     (difference,) = of(measured, figure="dice_minus_gray", arm="tissue")
@@ -319,7 +343,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_table(packs: Path, tmp_pa
     seen: list[tuple[int, int]] = []
     resumed = benchmark(Request(packs, tmp_path / "broken", ("US",), 4, 1), progress=lambda *at: seen.append(at))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert seen[-1] == (11, 11)
+    assert seen[-1] == (12, 12)
     assert to_csv(resumed) == to_csv(benchmark(Request(packs, tmp_path / "fresh", ("US",), 4, 1)))
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from medcolor.benchmarking.khan import wording
+from medcolor.benchmarking.khan.blur import BLURRED
 from medcolor.benchmarking.khan.labels import is_simulated
 from medcolor.benchmarking.khan.likeness import LUMA, LUMINANCE, RGB
 from medcolor.benchmarking.khan.run import CONTROLS, Section
@@ -93,14 +94,14 @@ def _judged(row: Judged) -> bool:
 
 
 def _told(task: str, row: Judged) -> str:
-    """Say of a gain or loss how large it is, and whether a table has it too."""
+    """Say of a gain or loss how large it is, and what is left of it against the table and against blurred gray."""
     word = "" if row.verdict is None else row.verdict.word.capitalize()
     said = f"{word}: {row.arm} on {task}, {row.against[GRAY].difference:+.3f}"
-    if LUT not in row.against:
-        return f"{said}."
-    one = row.against[LUT]
-    low, high = one.interval()
-    return f"{said}; against the table {one.difference:+.3f} [{low:+.3f}, {high:+.3f}]."
+    for other in (LUT, BLURRED):
+        if other in row.against:
+            low, high = row.against[other].interval()
+            said += f"; against {other} {row.against[other].difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{said}."
 
 
 def _made(sections: Sequence[Section], made: Mapping[str, str]) -> Iterator[str]:
@@ -142,14 +143,15 @@ def _tasks(sections: Sequence[Section], lines: Sequence[Line]) -> Iterator[str]:
 def _task(section: Section, name: str, rows: Sequence[Judged], lines: Sequence[Line]) -> str:
     mark = ", **simulated: says nothing of patients**" if is_simulated(name) else ""
     labels = ", ".join(section.tasks[name].labels.values())
+    others = [f"{MINUS}{other}" for other in (LUT, BLURRED, SHUFFLED)]
     out = []
     for row in rows:
         found = {line.figure: line for line in lines if line.arm == row.arm}
         what = section.what[row.arm]
         if found[DICE].status != MEASURED:
-            out.append([_named(row.arm), what, "-", found[DICE].remark, *["-"] * 6])
+            out.append([_named(row.arm), what, "-", found[DICE].remark, *["-"] * 7])
             continue
-        gray, table, shuffled = (found.get(f"{MINUS}{other}") for other in (GRAY, LUT, SHUFFLED))
+        gray = found.get(f"{MINUS}{GRAY}")
         out.append(
             [
                 _named(row.arm),
@@ -159,13 +161,12 @@ def _task(section: Section, name: str, rows: Sequence[Judged], lines: Sequence[L
                 "-" if gray is None else _figure(gray, 3, sign=True),
                 "-" if gray is None or math.isnan(gray.p_holm) else f"{gray.p_holm:.3f}",
                 "-" if gray is None or math.isnan(gray.smallest_seen) else f"{gray.smallest_seen:.3f}",
-                "-" if table is None else _figure(table, 3, sign=True),
-                "-" if shuffled is None else _figure(shuffled, 3, sign=True),
+                *(_figure(found[o], 3, sign=True) if o in found else "-" for o in others),
                 "-" if gray is None else f"**{gray.verdict}**" if gray.verdict != Word.NONE else gray.verdict,
             ]
         )
     heads = ["arm", "what", "patients", "Dice", "minus gray", "p Holm", "smallest seen"]
-    heads += ["minus lut", "minus shuffled", "verdict"]
+    heads += ["minus lut", "minus blurred", "minus shuffled", "verdict"]
     remarks = sorted({f"{row.arm}: {row.remark}." for row in rows if row.remark})
     said = "\n\n" + " ".join(remarks) if remarks else ""
     return f"### {section.family}, {name}: {labels}{mark}\n\n{_grid(heads, out)}{said}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medcolor.benchmarking.colorizers.cells import Cells
-from medcolor.benchmarking.khan.best_table import best_table
+from medcolor.benchmarking.khan.blur import BLURRED
+from medcolor.benchmarking.khan.choosing import best_sigma, best_table
 from medcolor.benchmarking.khan.labels import LABELS, tasks_of
 from medcolor.benchmarking.khan.likeness import Likeness
 from medcolor.benchmarking.khan.pictures import arms_of, looks_of, measured
@@ -20,7 +21,8 @@ from medcolor.training.packs import packs_folder
 
 Progress = Callable[[int, int], None]
 ARMS = ("gray", "lut", "physics", "tissue", "shuffled")
-CONTROLS = ("gray", "shuffled")
+SEGMENTED = (*ARMS, BLURRED)
+CONTROLS = ("gray", "shuffled", BLURRED)
 PATIENTS, SLICES = 20, 3
 
 
@@ -132,7 +134,7 @@ class _Count:
 
 
 def _steps(family: str) -> int:
-    return 1 + len(ARMS) * (1 + len(LABELS[family].tasks))
+    return 1 + len(ARMS) + len(SEGMENTED) * len(LABELS[family].tasks)
 
 
 def _section(request: Request, family: str, count: _Count) -> Section:
@@ -148,7 +150,9 @@ def _section(request: Request, family: str, count: _Count) -> Section:
     count()
     arms = arms_of(family, table)
     pictures = measured(arms, looks, family, cells, count)
-    names = [f"lut:{table}" if name == "lut" else name for name in ARMS]
+    sigma = best_sigma(request.data, family, tasks, cells, slices=request.slices)
+    settings = {"lut": f"lut:{table}", BLURRED: f"{BLURRED}:{sigma:g}"}
+    names = [settings.get(name, name) for name in SEGMENTED]
     found = {
         name: judged(name, names, request.data, store, patients=request.patients, slices=request.slices, progress=count)
         for name in tasks
@@ -159,11 +163,11 @@ def _section(request: Request, family: str, count: _Count) -> Section:
         table,
         chosen_by,
         ", ".join(sorted({look.source for look in looks})),
-        {name: arm.title for name, arm in arms.items()},
+        {name: arm.title for name, arm in arms.items()} | {BLURRED: f"gray, Gaussian of {sigma:g} pixels"},
         pictures,
         tasks,
         found,
     )
 
 
-__all__ = ["ARMS", "CONTROLS", "PATIENTS", "SLICES", "Progress", "Request", "Section", "benchmark"]
+__all__ = ["ARMS", "CONTROLS", "PATIENTS", "SEGMENTED", "SLICES", "Progress", "Request", "Section", "benchmark"]

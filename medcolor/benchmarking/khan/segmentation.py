@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.benchmarking.khan.blur import BLURRED, blurred_arm
 from medcolor.benchmarking.khan.labels import is_simulated, simulated_task
+from medcolor.comparison.arms import Arm
 from medcolor.comparison.cells import CellStore
 from medcolor.comparison.plan import GRAY, NO_LABELS, Study, TierPlan
 from medcolor.comparison.statistics import Estimate, Verdict, estimate, judge
@@ -26,19 +28,25 @@ from medcolor.errors import SettingError
 TIER, SEGMENTER, METRIC = "classical", "k-means", "dice"
 SIDE = 128
 LUT, SHUFFLED = "lut", "shuffled"
-_AGAINST = {LUT: (GRAY, SHUFFLED), SHUFFLED: (GRAY,), GRAY: ()}
-_EVERY = (GRAY, LUT, SHUFFLED)  # what any other arm is compared with
+_AGAINST = {LUT: (GRAY, BLURRED, SHUFFLED), BLURRED: (GRAY,), SHUFFLED: (GRAY,), GRAY: ()}
+_EVERY = (GRAY, LUT, BLURRED, SHUFFLED)  # what any other arm is compared with
 
 
 @dataclass
 class Bench(Workbench):
-    """A workbench that has simulated tasks of nuclear medicine and mammography too."""
+    """A workbench that has simulated tasks of nuclear medicine and mammography too, and blurred gray as an arm."""
 
     def task(self, name: str) -> Task:
         """Return a task, found once."""
         if is_simulated(name) and name not in self._tasks:
             self._tasks[name] = simulated_task(name)
         return super().task(name)
+
+    def arm(self, name: str, task: str) -> Arm:
+        """Return an arm for a task, found once."""
+        if name.startswith(f"{BLURRED}:") and (name, task) not in self._arms:
+            self._arms[name, task] = blurred_arm(name)
+        return super().arm(name, task)
 
     def side(self, task: str) -> int:
         """Return the side of the square slices are brought to; simulated ones are all larger, so none is made here."""
@@ -56,7 +64,7 @@ class Judged:
     dice : tuple of float
         By patient; NaN where there was nothing to find.
     against : Mapping of str to Estimate
-        Other arm -> difference, paired by patient: gray, the table, shuffled, as far as they are there.
+        Other arm -> difference, paired by patient: gray, the table, blurred, shuffled, as far as they are there.
     verdict : Verdict or None
         Against gray, Holm over the arms of the task.
     remark : str
@@ -108,7 +116,8 @@ def judged(
 
 
 def _called(arm: str) -> str:
-    return LUT if arm.startswith(f"{LUT}:") else arm
+    """Return what an arm with a setting is called in the table: "lut" of lut:viridis, "blurred" of blurred:2."""
+    return arm.partition(":")[0]
 
 
 def _judged(

@@ -43,8 +43,10 @@ the task's labels; a label that nobody drew counts 0 where it is found, else not
 patient, with the t interval over patients (95 %, one comparison); the verdict, against gray, is after Holm over the
 arms of a task. *Smallest seen* is the true difference that one such comparison would have called one in 80 % of
 studies. No patient here took part in the training of a bundle or in the choice of a table. Shuffled chroma is not
-shrunk to what a display can show here: a control that gave way to the gamut would know the gray again. These are the
-classical cells of [`medcolor compare`](../study.md), whose study has four further segmenters and more controls."""
+shrunk to what a display can show here: a control that gave way to the gamut would know the gray again. One control more
+than for the pictures: `blurred` is the gray alone after a Gaussian, of the 4 widths the one with the largest Dice on
+the same validation patients. These are cells of [`medcolor compare`](../study.md), whose study has four further
+segmenters and other controls."""
 
 NOT_SHOWN = """\
 ## What these columns do not show
@@ -65,8 +67,9 @@ They do not show that colour helps, and could not.
   colours are computed from the gray and add no measurement. Where tissue colour beats gray, the knowledge is the
   tissue model's, and the honest competitor is that model's own output without any colour: `posterior` and
   `colorizer_as_segmenter` in the study. To be ahead of shuffled colours is a low hurdle: noise in two of three
-  channels harms k-means. The table is the higher one. It knows nothing but the gray and only bends its scale, so a
-  gain over gray that the table has as well is no gain of tissue colour.
+  channels harms k-means. The table is a higher one: it knows nothing but the gray of the pixel and only bends its
+  scale. So is blurred gray: tissue models look at the neighbourhood of a pixel, k-means does not, and any smoothing
+  can help it. A gain over gray that either of them has as well is no gain of tissue colour.
 - None of the three asks a reader. Whether colour helps an eye is not measured anywhere here."""
 
 NOT_KNOWN = """\
