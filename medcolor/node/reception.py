@@ -19,6 +19,8 @@ from medcolor.pacs.landing import Landing
 from medcolor.pacs.listening import Listener
 from medcolor.pacs.spool import Intake, Limits
 
+_TELL_AGAIN = 3600.0  # seconds between two lines on a sender that is turned away
+_TOLD = 1000
 _STALE = 600.0  # seconds after which a broken-off object is removed
 
 
@@ -30,10 +32,13 @@ class Reception:
     config : NodeConfig
     folder : Path
         ``arrivals`` of the node.
+    say : callable
+        Told of who is turned away, by host, now and then.
     """
 
-    def __init__(self, config: NodeConfig, folder: Path) -> None:
-        self._config, self._folder = config, folder
+    def __init__(self, config: NodeConfig, folder: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self._config, self._folder, self._say = config, folder, say
+        self._told: dict[tuple[str, str], float] = {}
         self.senders = {source_name("ae", title)[:NAME]: title for title in config.allow}
         self.counts: Counter[str] = Counter()
         self.last = 0.0
@@ -61,7 +66,7 @@ class Reception:
             _hook(self._thread_died),
             Landing(self._folder, lambda event: self._intakes[_sender(event)]) as self._landing,
             Listener(
-                config.host, config.port, config.title, config.allow, handlers, caps, tls, self._room
+                config.host, config.port, config.title, config.allow, handlers, caps, tls, self._room, self._landing
             ) as self._listener,
         ):
             yield self._listener
@@ -95,6 +100,24 @@ class Reception:
 
     def _rejected(self, event: Any) -> None:
         self.counts["rejected"] += 1
+        sender = event.assoc.requestor
+        if _sender(event) not in self._config.allow:
+            why = 'its AE title is not in "allow"'
+        elif str(getattr(sender.primitive, "called_ae_title", "")).strip() != self._config.title:
+            why = f"it calls another AE title than {self._config.title}"
+        else:
+            why = "it asks for what a node does not do, or at a bad moment"
+        self._tell(str(sender.address), why)
+
+    def _tell(self, host: str, why: str) -> None:
+        """Say who was turned away: not its title, which may be anything, and not each of its tries."""
+        now = time.monotonic()
+        if now - self._told.get((host, why), -_TELL_AGAIN) < _TELL_AGAIN:
+            return
+        if len(self._told) >= _TOLD:
+            self._told.clear()
+        self._told[host, why] = now
+        self._say(f"a sender at {host} is turned away: {why}")
 
     def _thread_died(self, _: Any) -> None:
         """Count an association that the library could not carry through; its words may quote the sender's."""

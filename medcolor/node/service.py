@@ -30,6 +30,8 @@ _PAUSE = 2.0  # seconds after which a disk that failed is tried again
 _COUNT = 2.0  # seconds between two counts of the outboxes
 _TIDY = 30.0  # seconds between two rounds of clearing away
 _AGAIN = 60.0  # seconds after which what the system failed is tried again
+_TELL = 60.0  # seconds between two lines on objects under no rule
+_NO_SCAN = {"state": "refused", "code": "NoScan", "reason": "None of its objects is a scan."}
 _GRACE = 10.0  # seconds that open associations have when the node stops
 _NODE = "Another node works on this folder (process {holder}). Stop it, or name another folder: -o STATE."
 _LASTING = frozenset({"coloured", "coloured in part", "refused", "parked", "unchanged"})
@@ -69,7 +71,8 @@ class Node:
         self._rules = {rule.name: rule for rule in config.rules}
         self._stop = threading.Event()
         self._series: Counter[tuple[str, str]] = Counter()
-        self._strays = 0
+        self._strays = self._told_strays = 0
+        self._told_at = float("-inf")
         self._posts: dict[str, float] = {}
         self._counted = self._tidied = 0.0
         self._failure: Exception | None = None
@@ -99,7 +102,7 @@ class Node:
         with locked(self._root, wait=False, say=self._say, what=_NODE):
             self._check()
             shelves = Shelves(self._root, tuple(self._rules))
-            reception = Reception(self._config, shelves.arrivals)
+            reception = Reception(self._config, shelves.arrivals, self._say)
             with self._outboxes(shelves) as outboxes, self._metrics(shelves, reception):
                 senders = [threading.Thread(target=self._deliver, args=(shelves.out(name),)) for name in outboxes]
                 for thread in senders:
@@ -165,6 +168,10 @@ class Node:
             if names:
                 routes = route_files(shelves.arrivals / folder, names, title, self._config.rules, self._config.memory)
                 self._strays += shelves.sort(folder, names, routes)
+        now, more = time.monotonic(), self._strays - self._told_strays
+        if more and now - self._told_at > _TELL:
+            self._told_strays, self._told_at = self._strays, now
+            self._say(f"{more} objects fall under no rule; aside keeps them for {self._config.keep_seconds:g} s")
 
     def _color(self, shelves: Shelves) -> None:
         """Take in a round that has ended; start one where series are ready."""
@@ -199,10 +206,11 @@ class Node:
             self._not_before[name] = time.monotonic() + _AGAIN
             return
         for folder, content in done.contents.items():
-            outcomes = answer["series"][folder.name] or [{"state": "refused", "code": "NoScan"}]
+            outcomes = answer["series"][folder.name] or [_NO_SCAN]
             for outcome in outcomes:
                 self._series[name, outcome["state"]] += 1
-                self._say(f"{name}/{folder.name[:LABEL]}: {outcome['state']} {outcome['code']}".rstrip())
+                why = f": {outcome['code']}: {outcome['reason']}" if outcome["code"] else ""
+                self._say(f"{name}/{folder.name[:LABEL]} ({content[1]} objects): {outcome['state']}{why}")
             if any(outcome["state"] not in _LASTING for outcome in outcomes):
                 self._not_before[name] = time.monotonic() + _AGAIN
             elif (waiting := shelves.series.get(folder)) is not None:

@@ -102,6 +102,11 @@ def _color(request: dict[str, Any]) -> dict[str, Any]:
         for task in tasks:
             row = journal.row(task.key)
             if row is not None:
-                outcome = {"folder": task.folder, "state": str(row.outcome.state), "code": row.outcome.code}
+                outcome = {
+                    "folder": task.folder,
+                    "state": str(row.outcome.state),
+                    "code": row.outcome.code,
+                    "reason": row.outcome.reason,
+                }
                 series[Path(task.files[0]).parent.name].append(outcome)
     return {"series": series}

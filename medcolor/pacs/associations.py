@@ -13,6 +13,7 @@ from medcolor.errors import PeerError, SettingError
 from medcolor.pacs.address import Address
 from medcolor.pacs.credentials import client_tls, read_secret
 from medcolor.pacs.guard import Caps, guard
+from medcolor.pacs.landing import Landing
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 UNCOMPRESSED = (EXPLICIT, IMPLICIT)
@@ -59,6 +60,7 @@ def associated(
     *,
     stores: Sequence[str] = (),
     handlers: Sequence[tuple[Any, ...]] = (),
+    landing: Landing | None = None,
     object_bytes: int = 0,
 ) -> Iterator[Any]:
     """Yield an association with a peer; it is released, or aborted where an error ends it.
@@ -72,6 +74,8 @@ def associated(
         Classes that the peer may store with us, on this association.
     handlers
         As pynetdicom takes them.
+    landing : Landing, optional
+        Where objects that the peer stores are put.
     object_bytes : int
         The largest object that the peer may store.
 
@@ -93,6 +97,8 @@ def associated(
     def opened(event: Any) -> None:
         sockets.append(event.assoc.dul.socket.socket)
         guard(event.assoc, Caps(object_bytes=object_bytes, idle_seconds=address.timeout))
+        if landing is not None:
+            landing.receive(event.assoc)
 
     _knock(address, None if tls is None else tls[0])
     try:

@@ -105,6 +105,7 @@ class DimsePeer:
                 [GET],
                 stores=image_classes(),
                 handlers=[(evt.EVT_C_STORE, landing.store)],
+                landing=landing,
                 object_bytes=cap,
             ) as association,
         ):

@@ -12,15 +12,16 @@ from typing import Any
 
 from medcolor.pacs.guard import answered
 from medcolor.pacs.query import is_uid
-from medcolor.pacs.spool import Intake, SpoolError
+from medcolor.pacs.spool import PREAMBLE, Intake, SpoolError
 
 OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0xA700, 0xC000
 
 
 class Landing:
-    """Where pynetdicom puts objects while they come, for as long as this context lasts.
+    """Where objects are put while they come, for as long as this context lasts.
 
-    pynetdicom streams objects to the disk when it is told to, by settings of the whole process; one landing at a time.
+    Each association is told by itself (:meth:`receive`): pynetdicom's own way to stream to the disk is a setting of the
+    whole process, and so is the folder that it streams to.
 
     Parameters
     ----------
@@ -33,7 +34,6 @@ class Landing:
     def __init__(self, folder: Path, choose: Callable[[Any], Intake]) -> None:
         self._where, self._choose = folder, choose
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._before: tuple[bool, str | None] = (False, None)
         self.refusal: SpoolError | None = None
 
     @classmethod
@@ -42,21 +42,34 @@ class Landing:
         return cls(intake.folder, lambda _: intake)
 
     def __enter__(self) -> Landing:
-        from pynetdicom import _config
-
         self._folder = tempfile.TemporaryDirectory(prefix="landing-", dir=self._where, ignore_cleanup_errors=True)
-        self._before = (_config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir)
-        _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = True, self._folder.name
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from pynetdicom import _config
-
-        _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = self._before
         if self._folder is not None:
             self._folder.cleanup()
+
+    def receive(self, association: Any) -> None:
+        """Have the objects of an association, on which nothing came yet, put into files here as they come."""
+        from pynetdicom.dimse_messages import C_STORE_RQ
+        from pynetdicom.pdu_primitives import P_DATA
+
+        assert self._folder is not None
+        folder, dimse = self._folder.name, association.dimse
+        take = dimse.receive_primitive
+
+        def fragments(primitive: Any) -> None:
+            for value in primitive.presentation_data_value_list:  # a file is opened between a command and its object
+                one = P_DATA()
+                one.presentation_data_value_list = [list(value)]
+                take(one)
+                message = dimse.message
+                if isinstance(message, C_STORE_RQ) and message._data_set_file is None:
+                    _open_file(association, message, folder)
+
+        dimse.receive_primitive = fragments
 
     def store(self, event: Any) -> int:
         """Take a complete object; the peer hears of success when it is on the disk."""
@@ -94,3 +107,20 @@ class Landing:
         """Raise what was refused, if anything was."""
         if self.refusal is not None:
             raise self.refusal
+
+
+def _open_file(association: Any, message: Any, folder: str) -> None:
+    """Give a C-STORE request a file for its object, as pynetdicom would; it writes to it, and the handler is told."""
+    from pydicom.filewriter import write_file_meta_info
+    from pynetdicom.dsutils import create_file_meta
+
+    command, context = message.command_set, association._accepted_cx[message.context_id]
+    meta = create_file_meta(
+        sop_class_uid=command.AffectedSOPClassUID,
+        sop_instance_uid=command.AffectedSOPInstanceUID,
+        transfer_syntax=context.transfer_syntax[0],
+    )
+    file = tempfile.NamedTemporaryFile(mode="wb", suffix=".dcm", dir=folder, delete=False)  # noqa: SIM115
+    message._data_set_file, message._data_set_path = file, Path(file.name)
+    file.write(PREAMBLE)
+    write_file_meta_info(file, meta)

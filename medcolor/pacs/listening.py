@@ -14,6 +14,7 @@ from medcolor.errors import PeerError, SettingError
 from medcolor.pacs.address import ae_title
 from medcolor.pacs.associations import COMMITMENT, UNCOMPRESSED, VERIFICATION, application, image_classes
 from medcolor.pacs.guard import Caps, always, guard
+from medcolor.pacs.landing import Landing
 
 _SYNTAXES = (
     *UNCOMPRESSED,
@@ -41,6 +42,8 @@ class Listener:
     tls : SSLContext, optional
     room : callable
         Whether there is room on the disk at all; asked while objects come.
+    landing : Landing, optional
+        Where objects are put while they come; without one they stay in memory.
     """
 
     host: str
@@ -51,6 +54,7 @@ class Listener:
     caps: Caps = field(default_factory=Caps)
     tls: ssl.SSLContext | None = None
     room: Callable[[], bool] = always
+    landing: Landing | None = None
     _server: Any = None
     _thread: threading.Thread | None = None
 
@@ -67,7 +71,7 @@ class Listener:
         for uid in image_classes():
             entity.add_supported_context(uid, list(_SYNTAXES))
         try:
-            server_class, handler = _guarded(self.caps, self.room)
+            server_class, handler = _guarded(self.caps, self.room, self.landing)
             self._server = entity.make_server(
                 (self.host, self.port),
                 ssl_context=self.tls,
@@ -108,7 +112,7 @@ class Listener:
         return int(self._server.turned_away)
 
 
-def _guarded(caps: Caps, room: Callable[[], bool]) -> tuple[type, type]:
+def _guarded(caps: Caps, room: Callable[[], bool], landing: Landing | None) -> tuple[type, type]:
     """Return pynetdicom's server with a limit on connections, and its handler with a guard before each of them."""
     from pynetdicom.transport import AssociationServer, RequestHandler
 
@@ -116,6 +120,8 @@ def _guarded(caps: Caps, room: Callable[[], bool]) -> tuple[type, type]:
         def _create_association(self) -> Any:
             association = super()._create_association()
             guard(association, caps, room)
+            if landing is not None:
+                landing.receive(association)
             return association
 
     class GuardedServer(AssociationServer):

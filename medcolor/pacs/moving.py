@@ -31,8 +31,9 @@ def fetch_by_move(address: Address, identifier: Any, intake: Intake) -> None:
     with Landing.into(intake) as landing:
         caps = Caps(object_bytes=intake.limits.object_bytes, idle_seconds=address.timeout)
         here = "127.0.0.1" if is_loopback(address.host) else ""
+        stores = [(evt.EVT_C_STORE, landing.store)]
         with (
-            Listener(here, address.move, address.calling, [address.called], [(evt.EVT_C_STORE, landing.store)], caps),
+            Listener(here, address.move, address.calling, [address.called], stores, caps, landing=landing),
             associated(address, [MOVE]) as association,
         ):
             code = _PENDING

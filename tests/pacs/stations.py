@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +32,13 @@ rules:
     colorizer: lut:viridis
     send: {send}
 """
+
+
+def dcmtk_program(name: str) -> str | None:
+    """Return the path of a program of dcmtk: pynetdicom brings others of these names."""
+    own = Path(sys.executable).parent
+    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place and Path(place) != own]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 class Station:

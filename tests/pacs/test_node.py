@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -21,7 +20,7 @@ import pytest
 from batch import nights
 from pacs import certificates
 from pacs.orthanc import free_port, running
-from pacs.stations import Station, station, wait_until
+from pacs.stations import Station, dcmtk_program, station, wait_until
 from pacs.test_orthanc import colored, holds_no_canary, made
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
@@ -32,7 +31,7 @@ from medcolor.pacs.associations import associated
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed: it sends in these tests"),
+    pytest.mark.skipif(dcmtk_program("storescu") is None, reason="dcmtk is not installed: it sends in these tests"),
 ]
 DONE = 'objects{rule="ct",state="done"}'
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -62,7 +61,16 @@ def door(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> Itera
 
 
 def dcmtk(program: str, port: int, *arguments: str | Path, title: str = "STORESCU") -> subprocess.CompletedProcess[str]:
-    command = [program, "-aet", title, "-aec", "MEDCOLOR", "127.0.0.1", str(port), *map(str, arguments)]
+    command = [
+        str(dcmtk_program(program)),
+        "-aet",
+        title,
+        "-aec",
+        "MEDCOLOR",
+        "127.0.0.1",
+        str(port),
+        *map(str, arguments),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -111,6 +119,8 @@ def test_what_is_sent_is_coloured_and_sent_on_by_rules_and_survives_stops(
         finally:
             again.process.kill()
         assert len(list((node.root / "aside").glob("*.dcm"))) == 1
+        assert "1 objects fall under no rule; aside keeps them for 3600 s" in again.said()
+        assert "(2 objects): coloured" in again.said()
         held, whole = colored(pacs.files()), made(reference)
         assert held.items() >= whole.items()
         assert len(held) == len(whole) + 1  # a series coloured before its straggler came is another series
@@ -137,6 +147,8 @@ def test_a_node_says_what_it_is_and_offers_nothing_else(door: tuple[Station, int
         if state == "0A" and int(local.rpartition(":")[2], 16) == port:
             assert local.startswith("0100007F"), "it listens beyond loopback"
     assert node.count('requests_total{outcome="rejected"}') >= 1
+    assert node.said().count('a sender at 127.0.0.1 is turned away: its AE title is not in "allow"') == 1
+    assert "STRANGER" not in node.said()
 
 
 def test_two_hundred_idle_connections_take_no_memory_and_service_is_back_in_time(door: tuple[Station, int]) -> None:
@@ -291,16 +303,8 @@ def test_five_thousand_objects_over_four_associations_are_all_kept_and_memory_st
         assert stored(send(port, path)) == 1
         before = resident(node)
         command = [
-            "storescu",
-            "-aet",
-            "STORESCU",
-            "-aec",
-            "MEDCOLOR",
-            "--repeat",
-            "1250",
-            "+II",
-            "127.0.0.1",
-            str(port),
+            *(str(dcmtk_program("storescu")), "-aet", "STORESCU", "-aec", "MEDCOLOR"),
+            *("--repeat", "1250", "+II", "127.0.0.1", str(port)),
         ]
         senders = [subprocess.Popen([*command, str(path)], stderr=subprocess.DEVNULL) for _ in range(4)]
         peak = 0
@@ -336,7 +340,7 @@ def test_tls_lets_in_whom_the_authority_vouches_for_and_a_nearly_full_disk_is_sa
         stuck.close()
         command = [sys.executable, "-m", "medcolor", "node", str(tmp_path / "node/node.yaml"), "-o", str(node.root)]
         second = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-        assert (second.returncode, "Another run" in second.stderr) == (2, True), second.stderr
+        assert (second.returncode, "Another node" in second.stderr) == (2, True), second.stderr
 
 
 def test_the_door_tells_nobody_of_a_patient(door: tuple[Station, int]) -> None:

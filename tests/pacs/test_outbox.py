@@ -18,6 +18,7 @@ import pydicom
 import pytest
 from batch import nights
 from pacs.orthanc import free_port
+from pacs.stations import dcmtk_program
 
 from medcolor.errors import SettingError
 from medcolor.pacs import Outbox, Schedule
@@ -91,10 +92,11 @@ def test_one_process_sends_at_a_time(tmp_path: Path) -> None:
 @contextmanager
 def storescp(folder: Path, port: int, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run dcmtk's storage SCP: somebody else's implementation."""
-    if shutil.which("storescp") is None:
+    program = dcmtk_program("storescp")
+    if program is None:
         pytest.skip("dcmtk is not installed: this test needs its storescp")
     folder.mkdir(exist_ok=True)
-    command = ["storescp", "-aet", "PACS", "-od", str(folder), *arguments, str(port)]
+    command = [program, "-aet", "PACS", "-od", str(folder), *arguments, str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port)
