@@ -63,7 +63,8 @@ class Landing:
         def fragments(primitive: Any) -> None:
             for value in primitive.presentation_data_value_list:  # a file is opened between a command and its object
                 one = P_DATA()
-                one.presentation_data_value_list = [list(value)]
+                one.presentation_data_value_list = []
+                one.presentation_data_value_list.append(value)
                 take(one)
                 message = dimse.message
                 if isinstance(message, C_STORE_RQ) and message._data_set_file is None:
