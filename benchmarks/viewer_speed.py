@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medcolor.viewing.apart_slices import NamedBundle
+from medcolor.viewing.named_bundles import NamedBundle
 
 _TIMER, _BAR = 10, 100  # ms
 

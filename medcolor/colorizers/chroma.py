@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.bundle_files import TISSUE
+from medcolor.bundle_files import TISSUE, BundleCard
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.chroma_prediction import ChromaPart, ChromaPrediction, Conditions, gives_doubt
+from medcolor.colorizers.learned_colors import LearnedColors, finished
 from medcolor.colorizers.network import find_device
-from medcolor.colorizers.painting import PaintBlock, Stream, blocks, paint, recorded, stream
+from medcolor.colorizers.painting import PaintBlock, Stream, blocks, paint, stream
 from medcolor.colorizers.point_hints import Hint, check_hints
 from medcolor.colorizers.prediction import Computing
 from medcolor.colorizers.reference import Reference, as_reference
-from medcolor.errors import ModalityError, SettingError
+from medcolor.errors import SettingError
 from medcolor.palettes import Palette, load_palette
-from medcolor.recoloring import Recoloring, count_colors, recoloring, recoloring_of_palette
+from medcolor.recoloring import Recoloring
 from medcolor.scan import Scan
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
@@ -44,7 +45,7 @@ Block = tuple[slice, NDArray[np.float32], NDArray[np.float32] | None, NDArray[np
 
 
 @dataclass(frozen=True, eq=False)
-class ChromaColorizer:
+class ChromaColorizer(LearnedColors):
     """A trained bundle of any method but "tissue" as a colorizer.
 
     Parameters
@@ -84,6 +85,7 @@ class ChromaColorizer:
     hints: tuple[Hint, ...] = ()
     reference: str | Path | Scan | ColorScan | Reference | None = None
     check: bool = True
+    card: BundleCard = field(init=False, repr=False)
     name: str = field(init=False)
     law: Law = field(default=Law.LIGHTNESS, init=False)
     torch_device: torch.device = field(init=False)
@@ -103,6 +105,7 @@ class ChromaColorizer:
         if card.method == TISSUE:
             raise SettingError(f"{card.name} says which tissue is where: use NetworkColorizer for it.")
         network = network.folded() if hasattr(network, "folded") else network
+        put(self, "card", card)
         put(self, "name", card.name)
         put(self, "hints", tuple(self.hints))
         put(self, "torch_device", find_device(self.device))
@@ -119,7 +122,7 @@ class ChromaColorizer:
         return frozenset(getattr(self.network, "needs", ()))
 
     @cached_property
-    def doubts(self) -> bool:
+    def doubts(self) -> bool:  # type: ignore[override]  # asked of the network when somebody wants to know
         """Whether the method says how sure it is of a colour."""
         return gives_doubt(self.network, self.torch_device)
 
@@ -127,29 +130,6 @@ class ChromaColorizer:
     def at_once(self) -> int:
         """Slices computed together."""
         return 1 if self.torch_device.type == "cpu" else self.batch
-
-    def recoloring_for(self, cvd: str | None) -> Recoloring | None:
-        """Return what becomes of the colours for an eye; None: nothing.
-
-        A method's own colours move as the palette it learned does, in every scan alike; those of a reference are
-        quantized first.
-        """
-        if cvd is None:
-            return None
-        if isinstance(self.reference, Reference):
-            return recoloring(_counted(self.reference), cvd)
-        return recoloring_of_palette(self.taught, cvd)
-
-    def palette_for(self, scan: Scan) -> Palette | None:
-        """Return the palette that the colours were learned from; None where a reference gave them.
-
-        Raises
-        ------
-        ModalityError
-            The scan is of another family.
-        """
-        self._require_family(scan)
-        return self.taught if self.reference is None else None
 
     def legend_for(self, scan: Scan) -> Legend:
         """Return the colours it learned, or those of its reference, and how much of the image is nearest to each."""
@@ -167,7 +147,7 @@ class ChromaColorizer:
         SettingError
             A hint outside the scan, or of a class that is none.
         """
-        self._require_family(scan)
+        self.require_family(scan)
         check_hints(self.hints, scan.shape, self.taught)
         fitted = self.bundle.normalization.fit(scan)
         network, histogram, model = self.network, None, None
@@ -216,7 +196,7 @@ class ChromaColorizer:
         MedcolorWarning
             The scan does not look like its family.
         """
-        self._require_family(scan)
+        self.require_family(scan)
         display = resolve_display(scan, window)
         scan, foreign = self._checked(scan)
         painted = paint(scan, display, self._painter(scan), progress=progress, block_voxels=self._together(scan))
@@ -225,53 +205,10 @@ class ChromaColorizer:
 
     def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
         """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
-        self._require_family(scan)
+        self.require_family(scan)
         display = resolve_display(scan, window)
         painter = self._painter(self._checked(scan)[0])
         return stream(scan, display, painter, block_voxels=self._together(scan))
-
-    def options(self, *, strength: float, cvd: str | None, fade: float) -> dict[str, Any]:
-        """Return what a provenance says of how the colours were made."""
-        told: dict[str, Any] = {"method": self.bundle.card.method, "palette": self.taught.style}
-        told |= {"strength": strength, "cvd": cvd, "fade": fade}
-        if self.hints:
-            told["hints"] = [hint.to_json() for hint in self.hints]
-        if isinstance(self.reference, Reference):
-            told["reference_sha256"] = self.reference.sha256
-        return told
-
-    def require_doubt(self, fade: float) -> None:
-        """Refuse a fade where the method does not know its doubt.
-
-        Raises
-        ------
-        SettingError
-        """
-        if fade and not self.doubts:
-            raise SettingError(
-                f"{self.bundle.card.method} does not know how sure it is of a colour: fade is for methods that do."
-            )
-
-    def recorded(
-        self,
-        painted: tuple[NDArray[np.uint8], int],
-        scan: Scan,
-        display: Display,
-        options: dict[str, Any],
-        *,
-        seed: int,
-    ) -> ColorScan:
-        """Put painted slices on the grid of the scan, with the record of how they were made."""
-        return recorded(
-            painted,
-            scan,
-            display,
-            self,
-            options=options,
-            seed=seed,
-            palette_sha256=self.taught.sha256,
-            weights_sha256=self.bundle.card.weights_sha256,
-        )
 
     def _refuse_untaken(self) -> None:
         method = self.bundle.card.method
@@ -280,14 +217,6 @@ class ChromaColorizer:
         if self.reference is not None and "histogram" not in self.needs and not hasattr(self.network, "matched"):
             raise SettingError(f"{method} takes no reference: its colours are learned. histogan and welsh take one.")
         self.require_doubt(self.fade)
-
-    def _require_family(self, scan: Scan) -> None:
-        family = self.bundle.card.family
-        if scan.family != family:
-            raise ModalityError(
-                f"{self.name} colours {family}; this scan's modality is {scan.modality}. Use a colorizer made for it, "
-                "or say what it is: modality= in Python, --modality on the command line."
-            )
 
     def _checked(self, scan: Scan) -> tuple[Scan, dict[str, str]]:
         """Return the scan with what the recognizer finds in its audit, and the same for the provenance."""
@@ -324,20 +253,4 @@ class ChromaColorizer:
         return apply_color(gray, ab_seen, strength=self.strength)
 
 
-def finished(
-    ab: NDArray[np.float32], doubt: NDArray[np.float32] | None, to: Recoloring | None, fade: float
-) -> NDArray[np.float32]:
-    """Return colours (..., 2) for an eye, and faded as far as the doubt (...) says."""
-    moved = ab if to is None else to(ab)
-    if not fade or doubt is None:
-        return moved
-    return moved * (1 - np.float32(fade) * doubt)[..., None]
-
-
-def _counted(reference: Reference) -> NDArray[np.int64]:
-    from medcolor.cielab import rgb_to_lab
-
-    return count_colors(rgb_to_lab(reference.spread() / np.float32(255))[..., 1:])
-
-
-__all__ = ["Block", "ChromaColorizer", "finished"]
+__all__ = ["Block", "ChromaColorizer"]

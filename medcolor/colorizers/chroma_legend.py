@@ -18,6 +18,7 @@ from medcolor.scan import Scan
 
 if TYPE_CHECKING:
     from medcolor.colorizers.chroma import ChromaColorizer
+    from medcolor.colorizers.learned_colors import LearnedColors
 
 _LOOKED_AT = 16  # slices
 
@@ -69,7 +70,7 @@ class KnownColors:
         return Legend(rows, f"share of the coloured pixels that are nearest to {self.source}, {among}")
 
 
-def known_colors(colorizer: ChromaColorizer) -> KnownColors:
+def known_colors(colorizer: LearnedColors) -> KnownColors:
     """Return the colours of a method."""
     if isinstance(colorizer.reference, Reference):
         found = dominant_colors(count_colors(rgb_to_lab(colorizer.reference.spread() / np.float32(255))[..., 1:]))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.color import ab_index
 from medcolor.color_scan import ColorScan
-from medcolor.colorizers.chroma import finished
 from medcolor.colorizers.chroma_legend import KnownColors, known_colors
 from medcolor.colorizers.evidence import Index, Look
+from medcolor.colorizers.learned_colors import finished
 from medcolor.colorizers.looks import Check, Settings, checked_look, nothing
 from medcolor.errors import SettingError
 from medcolor.recoloring import Recoloring
@@ -28,17 +28,20 @@ _STEPS = np.float32(128)  # of one (a*, b*) unit, that colours are kept to
 _FULL = np.float32(255)
 
 
-class ChromaSlices:
-    """Such a network at work on one scan; see :class:`~medcolor.colorizers.slicewise.Slicewise`."""
+class LearnedSlices:
+    """What of such a method at work is known without its network.
 
-    def __init__(self, colorizer: ChromaColorizer, scan: Scan) -> None:
-        from medcolor.recognition import mismatch
+    Parameters
+    ----------
+    colorizer : LearnedColors
+    scan : Scan
+    findings : tuple of Finding
+    """
 
-        self.colorizer, self.scan = colorizer, scan
-        foreign = mismatch(scan, colorizer.bundle.card.family) if colorizer.check else None
-        self.findings: tuple[Finding, ...] = () if foreign is None else (foreign,)
-        self._prediction, self._known = colorizer.predict(scan), known_colors(colorizer)
-        self._for_eyes: dict[str | None, Recoloring | None] = {None: None, colorizer.cvd: colorizer.recoloring}
+    def __init__(self, colorizer: Any, scan: Scan, findings: tuple[Finding, ...]) -> None:
+        self.colorizer, self.scan, self.findings = colorizer, scan, findings
+        self.known = known_colors(colorizer)
+        self._for_eyes: dict[str | None, Recoloring | None] = {None: None}
 
     @property
     def own(self) -> Settings:
@@ -66,6 +69,27 @@ class ChromaSlices:
             self._for_eyes[settings.cvd] = by.recoloring_for(settings.cvd)
         return Look(None, settings.cvd, strength, fade, recoloring=self._for_eyes[settings.cvd])
 
+    def legend(self, totals: Sequence[NDArray[np.float64]], among: str, look: Look) -> Legend:
+        """Return what the colours are in a look, from the totals of some slices."""
+        counts = np.sum(totals, axis=0) if len(totals) else np.zeros(len(self.known.ab))
+        return self.known.legend(counts, among, strength=look.strength, to=look.recoloring)
+
+    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
+        """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
+        options = self.colorizer.options(strength=look.strength, cvd=look.cvd, fade=look.fade)
+        return cast(ColorScan, self.colorizer.recorded(painted, self.scan, display, options, seed=seed))
+
+
+class ChromaSlices(LearnedSlices):
+    """Such a network at work on one scan; see :class:`~medcolor.colorizers.slicewise.Slicewise`."""
+
+    def __init__(self, colorizer: ChromaColorizer, scan: Scan) -> None:
+        from medcolor.recognition import mismatch
+
+        foreign = mismatch(scan, colorizer.card.family) if colorizer.check else None
+        super().__init__(colorizer, scan, () if foreign is None else (foreign,))
+        self._prediction = colorizer.predict(scan)
+
     def evidence(self, k: int, *, check: Check = nothing) -> ChromaEvidence:
         """Run the network on one slice."""
         ni, nj, _ = self.scan.shape
@@ -76,17 +100,7 @@ class ChromaSlices:
             if part.doubt is not None:
                 doubt = np.empty((nj, ni), np.float32) if doubt is None else doubt
                 doubt[tile.kept[1:]] = part.doubt[0].cpu().numpy()
-        return ChromaEvidence(ab, doubt, self._known, self.colorizer.name)
-
-    def legend(self, totals: Sequence[NDArray[np.float64]], among: str, look: Look) -> Legend:
-        """Return what the colours are in a look, from the totals of some slices."""
-        counts = np.sum(totals, axis=0) if len(totals) else np.zeros(len(self._known.ab))
-        return self._known.legend(counts, among, strength=look.strength, to=look.recoloring)
-
-    def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
-        """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
-        options = self.colorizer.options(strength=look.strength, cvd=look.cvd, fade=look.fade)
-        return self.colorizer.recorded(painted, self.scan, display, options, seed=seed)
+        return ChromaEvidence(ab, doubt, self.known, self.colorizer.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,4 +213,4 @@ class KeptChroma:
         return self
 
 
-__all__ = ["ChromaEvidence", "ChromaSlices", "KeptChroma"]
+__all__ = ["ChromaEvidence", "ChromaSlices", "KeptChroma", "LearnedSlices"]

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from medcolor.bundle_files import TISSUE
 from medcolor.color import law_table
 from medcolor.colorizers.evidence import Look
+from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import MedcolorError
-from medcolor.scan import Scan
+from medcolor.scan import Finding, Scan
 from medcolor.viewing.pipes import put, take
 from medcolor.viewing.told import Rest
 
@@ -29,21 +31,22 @@ class Bench:
         self._works: dict[int, Any] = {}
         self._seen: dict[int, tuple[int, Any]] = {}  # the slice that was looked at last
 
-    def begin(self, work: int, bundle: str, trust: bool, scan: dict[str, Any], first: int) -> tuple[Any, ...]:
-        """Set a bundle to work on a scan, and run it on the slice that is looked at; return the findings.
+    def begin(
+        self, work: int, bundle: str, trust: bool, scan: dict[str, Any], first: int
+    ) -> tuple[tuple[Finding, ...], bool]:
+        """Set a bundle to work on a scan, and run it on the slice that is looked at.
 
-        The first run of a network at a size takes twice as long as any other: nobody should wait for that.
+        The first run of a network at a size takes twice as long as any other: nobody should wait for that. Return the
+        findings, and whether the method knows how sure it is.
         """
-        from medcolor.colorizers.network_slices import NetworkSlices
-
-        if work in self._works:  # whoever began it did not wait for the answer
-            return tuple(self._works[work].findings)
-        while len(self._works) >= _SCANS:
-            self.forget(next(iter(self._works)))
-        slices = NetworkSlices(self._colorizer(bundle, trust), Scan(**scan))
-        self._works[work] = slices
-        self._seen[work] = first, slices.evidence(first)
-        return tuple(slices.findings)
+        if work not in self._works:  # else whoever began it did not wait for the answer
+            while len(self._works) >= _SCANS:
+                self.forget(next(iter(self._works)))
+            slices = slicewise(self._colorizer(bundle, trust), Scan(**scan))
+            self._seen[work] = first, slices.evidence(first)
+            self._works[work] = slices
+        begun = self._works[work]
+        return tuple(begun.findings), bool(getattr(begun.colorizer, "doubts", True))
 
     def evidence(self, work: int, k: int, look: Look) -> tuple[Any, ...] | None:
         """Run the network on one slice, and return what is seen of it; None where the work was never begun here."""
@@ -68,9 +71,12 @@ class Bench:
     def _colorizer(self, bundle: str, trust: bool) -> Any:
         if (bundle, trust) not in self._colorizers:
             from medcolor.bundles import load_bundle
+            from medcolor.colorizers.chroma import ChromaColorizer
             from medcolor.colorizers.network import NetworkColorizer
 
-            self._colorizers[bundle, trust] = NetworkColorizer(load_bundle(bundle, trust=trust))
+            loaded = load_bundle(bundle, trust=trust)
+            made = NetworkColorizer if loaded.card.method == TISSUE else ChromaColorizer
+            self._colorizers[bundle, trust] = made(loaded)
         return self._colorizers[bundle, trust]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from medcolor.bundle_files import TISSUE
 from medcolor.bundles import method_of
 from medcolor.colorizers import Colorizer, list_colorizers
-from medcolor.colorizers.chroma import ChromaColorizer
+from medcolor.colorizers.learned_colors import LearnedColors
 from medcolor.colorizers.lut import LutColorizer
 from medcolor.colorizers.segmentation import SegmentationColorizer
 from medcolor.colorizers.tissue import TissueColorizer
@@ -71,7 +71,7 @@ def takes(colorizer: str | Colorizer) -> frozenset[str]:
             return _TAKES["seg"]
         case TissueColorizer():
             return _TAKES["physics"]
-        case ChromaColorizer():
+        case LearnedColors():
             return _TAKES["method"]
     return _TAKES["trained"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medcolor.color_scan import Law
 from medcolor.colorizers import Colorizer
-from medcolor.colorizers.chroma_slices import ChromaSlices
+from medcolor.colorizers.chroma_slices import LearnedSlices
 from medcolor.colorizers.evidence import Evidence, Look
 from medcolor.colorizers.slicewise import Slicewise
 from medcolor.errors import SettingError
@@ -191,7 +191,7 @@ class LiveColors:
         with self._lock:
             totals = list(self._painted.totals.values())
         among = f"in {len(totals)} of {self.total} slices, by {slices.colorizer.name}"
-        if isinstance(slices, ChromaSlices):
+        if isinstance(slices, LearnedSlices):
             return slices.legend(totals, among, look)
         return class_legend(look, totals, among)
 

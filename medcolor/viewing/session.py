@@ -25,10 +25,11 @@ from medcolor.colorizers.slicewise import Slicewise, slicewise
 from medcolor.errors import MedcolorError, SettingError
 from medcolor.scan import Scan, from_slices
 from medcolor.viewing.apart import Apart
-from medcolor.viewing.apart_slices import ApartSlices, card_of
+from medcolor.viewing.apart_slices import ApartMethod, ApartSlices, apart_slices
 from medcolor.viewing.interrupt import Cancelled, interruptible
 from medcolor.viewing.live import LiveColors, Step
 from medcolor.viewing.memory import require_memory, require_room
+from medcolor.viewing.named_bundles import card_of
 from medcolor.viewing.probing import Probe
 from medcolor.vision import Deficiency
 from medcolor.voi import Display
@@ -176,7 +177,7 @@ class ColoringSession(LiveColors):
         """Cancel, for good. Arrays stay valid for whoever holds them."""
         self._closed = True
         self._stop.set()
-        if isinstance(self._slices, ApartSlices):
+        if isinstance(self._slices, ApartSlices | ApartMethod):
             self._slices.close()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -301,7 +302,7 @@ class ColoringSession(LiveColors):
         """Set the colorizer to work on the scan: its network in the other process, where there is one."""
         card = self._bundle()
         if card is not None and self._apart is not None:
-            return ApartSlices(self._apart, card, self.scan, lambda: self.look, first=self._visible, check=self._check)
+            return apart_slices(self._apart, card, self.scan, lambda: self.look, first=self._visible, check=self._check)
         wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
         self._check()
         self.step = Step.FITTING

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +19,20 @@ from bundle_examples import random_bundle
 
 from medcolor import phantom
 from medcolor.bundle_files import read_card
+from medcolor.bundles import bundle_names
 from medcolor.colorizers import load_colorizer
 from medcolor.colorizers.evidence import Look
 from medcolor.colorizers.network_slices import NetworkSlices
 from medcolor.colorizers.slicewise import slicewise
-from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError
+from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError, SettingError
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan
+from medcolor.viewing import choices
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.apart_serving import Bench, described
-from medcolor.viewing.apart_slices import ApartSlices, card_of
+from medcolor.viewing.apart_slices import apart_slices
 from medcolor.viewing.interrupt import Cancelled
+from medcolor.viewing.named_bundles import card_of
 from medcolor.viewing.session import ColoringSession, Step
 
 PATIENCE = 120.0  # seconds for torch to be imported on a busy computer
@@ -72,10 +76,68 @@ def test_a_network_apart_gives_the_same_bytes_and_record_as_its_colorizer(apart:
         session.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        ("ct_nazeri", {}),  # colours alone
+        ("ct_zhang2016", {"fade": 0.7, "strength": 0.6}),  # and how unsure they are
+        ("ct_deep", {"cvd": "deutan"}),  # told what physics says, which is fitted there
+        ("ct_welsh", {}),
+    ],
+)
+def test_a_method_of_the_review_apart_gives_the_same_bytes_and_record_as_its_colorizer(
+    apart: Apart, scan: Scan, name: str, look: dict[str, Any]
+) -> None:
+    session = settled(ColoringSession(scan, colorizer=name, apart=apart, **look))
+    expected, result = load_colorizer(name, **look)(scan), session.result()
+    np.testing.assert_array_equal(result.rgb, expected.rgb)
+    assert result.provenance.dumps() == expected.provenance.dumps()
+    assert session.fidelity() == (0, scan.voxels.size)
+    here = settled(ColoringSession(scan, colorizer=load_colorizer(name, **look)))
+    np.testing.assert_array_equal(session.confidence, here.confidence)
+    assert session.legend() == here.legend()
+    assert session.probe(40, 40, 3) == here.probe(40, 40, 3)
+    session.recolor(strength=0.4, cvd="tritan")
+    list(session.work())
+    again = load_colorizer(name, **look | {"strength": 0.4, "cvd": "tritan"})(scan)
+    np.testing.assert_array_equal(session.result().rgb, again.rgb)
+    session.close()
+
+
+def test_what_a_method_apart_does_not_have_is_refused_with_its_own_words(apart: Apart, scan: Scan) -> None:
+    session = settled(ColoringSession(scan, colorizer="ct_nazeri", apart=apart))
+    with pytest.raises(SettingError, match="learned the colours"):
+        session.recolor(palette="anatomical")
+    with pytest.raises(SettingError, match="how sure it is"):
+        session.recolor(fade=0.5)
+    with pytest.raises(SettingError, match="which tissue is where"):
+        session.posteriors(1)
+    assert choices.takes(session.colorizer) == {"strength", "cvd", "fade"}
+    wrong = phantom.scan("MR", shape=(64, 64, 2))
+    with pytest.raises(ModalityError, match="ct_nazeri colours CT"):
+        list(ColoringSession(wrong, colorizer="ct_nazeri", apart=apart).work())
+
+
+def test_a_method_that_is_cancelled_in_another_process_goes_on_and_can_be_saved_without_it(scan: Scan) -> None:
+    fresh = Apart()
+    session = ColoringSession(scan, colorizer="ct_zhang2016", apart=fresh)
+    work = session.work(3)
+    assert next(work) == 3
+    session.cancel()
+    assert len(list(work)) < session.total - 1
+    assert session.step is Step.CANCELLED
+    list(session.work())
+    session.recolor(fade=0.5)
+    list(session.work())
+    fresh.close()
+    expected = load_colorizer("ct_zhang2016", fade=0.5)(scan)
+    np.testing.assert_array_equal(session.result().rgb, expected.rgb)
+
+
 def test_what_it_says_of_a_slice_is_what_the_network_says_here(apart: Apart, scan: Scan, folder: Path) -> None:
     here = slicewise(load_colorizer(str(folder), trust=True), scan)
     look = Look(load_palette("CT", "contrast"), fade=0.5)
-    there = ApartSlices(apart, read_card(folder), scan, lambda: look, trust=True)
+    there = apart_slices(apart, read_card(folder), scan, lambda: look, trust=True)
     for k in (3, 0):
         told, own = there.evidence(k), here.evidence(k)
         assert told is not None
@@ -221,11 +283,11 @@ def test_what_the_network_refuses_has_its_own_words(apart: Apart, scan: Scan, fo
         list(ColoringSession(wrong, colorizer="ct_tissue", apart=apart).work())
     look = Look(load_palette("CT", "contrast"))
     with pytest.raises(BundleError, match="is no bundle"):
-        ApartSlices(apart, read_card(folder), scan, lambda: look).evidence(0)
+        apart_slices(apart, read_card(folder), scan, lambda: look).evidence(0)
     broken = shutil.copytree(folder, folder.parent / "broken")  # one that the child has not opened before
     (broken / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(BundleError, match=r"model\.safetensors"):
-        ApartSlices(apart, read_card(broken), scan, lambda: look, trust=True)
+        apart_slices(apart, read_card(broken), scan, lambda: look, trust=True)
 
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_another(
@@ -234,13 +296,13 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_another(
     look = Look(load_palette("CT", "contrast"))
     card = card_of("ct_tissue", scan)
     assert card is not None
-    there = ApartSlices(apart, card, scan, lambda: look)
+    there = apart_slices(apart, card, scan, lambda: look)
     expected = there.evidence(4).totals()
 
     def never() -> None:
         raise Cancelled
 
-    large = ApartSlices(apart, card, phantom.scan("CT", shape=(400, 400, 1)), lambda: look)
+    large = apart_slices(apart, card, phantom.scan("CT", shape=(400, 400, 1)), lambda: look)
     with monkeypatch.context() as patched:
         patched.setattr("medcolor.viewing.apart._LOOK", 1e-4)
         for _ in range(2):
@@ -261,21 +323,27 @@ def test_two_scans_share_the_process(apart: Apart, scan: Scan) -> None:
         np.testing.assert_array_equal(session.result().rgb, load_colorizer("ct_tissue")(each).rgb)
 
 
-def test_neither_torch_nor_monai_is_imported_where_the_window_is() -> None:
+@pytest.mark.parametrize(
+    ("colorizer", "change"), [("auto", {"palette": "contrast", "fade": 0.5}), ("ct_nazeri", {"cvd": "deutan"})]
+)
+def test_neither_torch_nor_monai_is_imported_where_the_window_is(colorizer: str, change: dict[str, Any]) -> None:
     """A process of its own: here they are imported already."""
-    program = """
+    program = f"""
 import sys
 from medcolor import phantom
+from medcolor.viewing import choices
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.session import ColoringSession
-apart = Apart()
-session = ColoringSession(phantom.scan("CT", shape=(64, 64, 3)), colorizer="auto", apart=apart)
+apart, scan = Apart(), phantom.scan("CT", shape=(64, 64, 3))
+session = ColoringSession(scan, colorizer={colorizer!r}, apart=apart)
+session.get_ready()
 assert sorted(session.work()) == [0, 1, 2]
-session.recolor(palette="contrast", fade=0.5)
+session.recolor(**{change!r})
 list(session.work())
 session.probe(10, 10, 1), session.legend(), session.fidelity(), session.result()
+choices.takes(session.colorizer), choices.colorizers(scan)
 apart.close()
-heavy = {"torch", "monai"} & set(sys.modules)
+heavy = {{"torch", "monai"}} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
@@ -286,6 +354,8 @@ def test_a_spec_without_a_bundle_has_no_card(scan: Scan) -> None:
     assert card_of("physics", scan) is None
     assert card_of("lut:hot_iron", scan) is None
     assert card_of("nobody", scan) is None
+    for name in bundle_names():
+        assert card_of(name, scan) is not None, "every shipped bundle runs in the other process"
     unknown = phantom.scan("MR", shape=(16, 16, 1))
     named = card_of("auto", scan)
     assert named is not None
