@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from medcolor.pacs.peer import SeriesFound
 from medcolor.pacs.query import parse_query
 from medcolor.pacs.spool import Intake, Limits, SpoolError
 
+_TELL = 30.0  # seconds between two lines on how far it is
 _RETRIEVED = "retrieved"
 _RETRIEVING = "Another run retrieves into this output (process {holder}). Wait for it, or name another output folder."
 _CLASSES = {
@@ -130,7 +132,11 @@ class Retrieval:
         say(f"{peer.address.label}: {len(found)} series match")
         for left in spool.glob("*.part"):
             shutil.rmtree(left, ignore_errors=True)
-        for series in found:
+        told = time.monotonic()
+        for number, series in enumerate(found):
+            if time.monotonic() - told > _TELL:
+                told = time.monotonic()
+                say(f"{number} of {len(found)} series retrieved")
             name = source_name("series", series.study, series.series)
             try:
                 brought.folders.append(self._series(peer, series, spool / name[:NAME]))

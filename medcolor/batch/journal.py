@@ -191,9 +191,14 @@ def open_journal(out: Path, wait: Callable[[], None], *, copy: bool = False) -> 
             journal.close()
         return
     with tempfile.TemporaryDirectory(prefix="medcolor-") as private:
-        for name in (_NAME, f"{_NAME}-wal"):
-            if (out / PRIVATE / name).exists():
-                shutil.copyfile(out / PRIVATE / name, Path(private) / name)
+        try:
+            for name in (_NAME, f"{_NAME}-wal"):
+                if (out / PRIVATE / name).exists():
+                    shutil.copyfile(out / PRIVATE / name, Path(private) / name)
+        except PermissionError:
+            raise SettingError(
+                f"{out / PRIVATE} is for the user that colours into this folder: run it as that user."
+            ) from (None)
         journal = Journal(Path(private) / _NAME, wait)
         try:
             yield journal

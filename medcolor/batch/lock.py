@@ -46,7 +46,7 @@ def locked(out: Path, *, wait: bool, say: Callable[[str], None], what: str = _RU
         import fcntl
     except ImportError:
         raise SettingError("medcolor batch needs file locks as Linux and macOS have them.") from None
-    (out / PRIVATE).mkdir(exist_ok=True)
+    (out / PRIVATE).mkdir(exist_ok=True, mode=0o700)  # the journal holds the key of the names that people read
     descriptor = os.open(out / PRIVATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         told = False

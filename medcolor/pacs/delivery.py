@@ -16,6 +16,7 @@ from medcolor.pacs.peer import Answer, Peer, Verdict
 _AT_ONCE = 100  # objects of one association
 _LOOK = 0.2
 _SAY = 60.0  # seconds between two lines about objects that are parked
+_FAR = 30.0  # seconds between two lines on how far it is
 _SETTINGS = Answer(Verdict.LATER, "Setting", "Its address, or a secret or certificate that it names, is not right.")
 
 
@@ -43,8 +44,12 @@ class Delivery:
 
     def run(self) -> dict[Post, int]:
         """Send until nothing waits any more, or it is stopped; return how many objects are where."""
+        told = time.monotonic()
         while not self.stopped():
             if self.once():
+                if time.monotonic() - told > _FAR:
+                    told = time.monotonic()
+                    self.say(f"{self.tally[Post.DONE]} objects sent, {self.outbox.counts()[Post.WAITING]} wait")
                 continue
             due = self.outbox.next_due()
             if due is None:

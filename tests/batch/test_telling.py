@@ -130,3 +130,9 @@ def test_the_damaged_file_of_a_series_is_named(tmp_path: Path, capsys: pytest.Ca
         assert capsys.readouterr().out.strip() == str(paths[2])
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == 3
     pydicom.dcmread(next((tmp_path / "out").rglob("0003.dcm")))
+
+
+def test_the_key_of_the_names_is_for_its_user_alone(tmp_path: Path) -> None:
+    nights.series(tmp_path / "in", 0)
+    run_batch([tmp_path / "in"], tmp_path / "out", BatchSettings("lut:viridis"), Conduct(quiet=True))
+    assert (tmp_path / "out/.medcolor").stat().st_mode & 0o777 == 0o700
