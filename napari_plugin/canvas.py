@@ -6,11 +6,16 @@ from textwrap import fill
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from medcolor.geometry import Space
+from medcolor.scan import KAxis
 from medcolor.viewing.placement import letters, place
+from medcolor.viewing.volume import view
 from napari_plugin import dropping, keybindings, layers
 from napari_plugin.preferences import preference
 
 _PLACES = {"left": "middle_left", "right": "middle_right", "top": "top_center", "bottom": "bottom_center"}
+_SIDES = {"L": "left", "R": "right", "A": "front", "P": "back", "S": "head", "I": "feet"}
+_LEANS = 0.3  # sine from which a second letter is written
 _NOTE, _NOTE_WIDTH = "medcolor_note", 32  # characters
 _canvases: WeakKeyDictionary[Any, Canvas] = WeakKeyDictionary()
 
@@ -56,6 +61,7 @@ class Canvas:
             viewer.dims.events.ndisplay,
             viewer.dims.events.ndim,
             viewer.scene.camera.events.orientation,
+            viewer.scene.camera.events.angles,
         ):
             event.connect(self.update)
         self.update()
@@ -103,6 +109,8 @@ class Canvas:
     def _letters(self, viewer: Any, scan: Any) -> tuple[str, str, str, str]:
         dims = viewer.dims
         above = dims.ndim - 3
+        if dims.ndisplay == 3:
+            return _letters_of_volume(viewer, scan)
         stepped, down, right = (axis - above for axis in dims.order[-3:])
         if dims.ndisplay != 2 or above < 0 or sorted((stepped, down, right)) != [0, 1, 2]:
             return "", "", "", ""
@@ -112,6 +120,30 @@ class Canvas:
             return letters(scan, stepped, flipped)
         top, bottom, left, right_side = letters(scan, stepped, flipped[::-1])  # axes exchanged on screen
         return left, right_side, top, bottom
+
+
+def _letters_of_volume(viewer: Any, scan: Any) -> tuple[str, str, str, str]:
+    """Return the letters round a volume as the camera turns it."""
+    dims, camera = viewer.dims, viewer.scene.camera
+    shown = tuple(axis - (dims.ndim - 3) for axis in dims.order[-3:])
+    if scan.k_axis is not KAxis.SPACE or scan.geometry.space is not Space.PATIENT or sorted(shown) != [0, 1, 2]:
+        return "", "", "", ""
+    toward, up = camera.view_direction, camera.up_direction
+    turn = 1 if str(camera.handedness) == "right" else -1
+    right = [turn * (toward[m] * up[n] - toward[n] * up[m]) for m, n in ((1, 2), (2, 0), (0, 1))]
+    sides = [[sign * each[shown.index(axis)] for axis in range(3)] for each in (right, up) for sign in (-1, 1)]
+    left_letter, right_letter, bottom, top = (_nearest(scan, side) for side in sides)
+    return left_letter, right_letter, top, bottom
+
+
+def _nearest(scan: Any, direction: list[float]) -> str:
+    """Return the sides of the patient that a direction of the canvas points to, the nearest first."""
+    near = {
+        letter: -sum(a * b for a, b in zip(view(scan, side)[0], direction, strict=True))
+        for letter, side in _SIDES.items()
+    }
+    first, second = sorted(near, key=near.__getitem__, reverse=True)[:2]
+    return first + (second if near[second] > _LEANS else "")
 
 
 def _write(overlay: Any, text: str) -> None:

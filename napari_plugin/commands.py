@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from napari.viewer import Viewer  # the annotation is how napari hands its viewer over
 
 THEME = "medcolor-reading-room"
@@ -23,11 +25,14 @@ def open_folder(viewer: Viewer) -> None:
     """Ask for a folder and open it with medcolor."""
     from qtpy.QtWidgets import QFileDialog
 
-    from napari_plugin.desk import window_of
+    from medcolor.viewing.opening import looks_like_scans
+    from napari_plugin.desk import tell, window_of
 
     path = QFileDialog.getExistingDirectory(window_of(viewer), "Open a folder of scans")
-    if path:
+    if path and looks_like_scans(path):
         viewer.open(path, plugin="medcolor")
+    elif path:  # napari would say that the reader refused
+        tell(f"{Path(path).name}: no scan in this folder or below. DICOM, NIfTI, NRRD, MHA and pictures are read.")
 
 
 def use_reading_room(viewer: Viewer) -> None:

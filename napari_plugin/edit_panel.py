@@ -19,6 +19,7 @@ from napari_plugin import desk, layers
 from napari_plugin.docked import Docked
 from napari_plugin.errand import Progress, at_work, described
 
+_FIRST, _THEN = "Colour a scan first. Not for diagnosis.", "Crop, draw, or save the colours. Not for diagnosis."
 _SAVED = {  # button -> (is a folder, filter of the dialog, format)
     "Colour DICOM ...": (True, "", "dicom"),
     "NIfTI ...": (False, "NIfTI (*.nii.gz *.nii)", "nifti"),
@@ -57,7 +58,7 @@ class EditPanel(Docked):
         self.drawing: Any = None
         self._errand = self.errand(self._on_busy)
         self.first, self.last = QSpinBox(), QSpinBox()
-        self.words = QLabel("Colour a scan first. Not for diagnosis.")
+        self.words = QLabel(_FIRST)
         self.words.setWordWrap(True)
         self.buttons: dict[str, QPushButton] = {}
         column = self.scrolled()
@@ -248,6 +249,8 @@ class EditPanel(Docked):
 
     def _on_layers(self, event: Any = None) -> None:
         found = at_work(self.viewer)
+        if found is not None and self.words.text() == _FIRST:
+            self.words.setText(_THEN)
         if found is not None and self.last.maximum() != found[1].total:
             for box, value in ((self.first, 1), (self.last, found[1].total)):
                 box.setRange(1, found[1].total)
@@ -260,6 +263,7 @@ class EditPanel(Docked):
     def _group(self, title: str, actions: dict[str, Any]) -> QGroupBox:
         group = QGroupBox(title)
         grid = QGridLayout(group)
+        grid.setContentsMargins(4, 4, 4, 4)  # three buttons in a row fit a narrow panel
         for number, (name, action) in enumerate(actions.items()):
             self.buttons[name] = button = QPushButton(name)
             button.clicked.connect(lambda _=False, action=action: action())

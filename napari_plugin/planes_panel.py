@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QImage, QPainter
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from medcolor.viewing.planes import Pane, Planes, Position, planes
+from medcolor.viewing.wording import probe_words
 from napari_plugin import desk, layers
 from napari_plugin.docked import Docked
 
@@ -32,11 +33,13 @@ class PaneView(QWidget):
         self.setMinimumSize(160, 130)
 
     def show_plane(self, pane: Pane, data: Any, position: Position) -> None:
-        """Show the plane of a layer's data through a position."""
+        """Show the plane through a position of a layer's data: RGB, RGBA, or gray."""
         self._pane, self._position = pane, position
-        self._pixels = pane.colors(data, position)  # held: the image below looks into it
+        colored = data.ndim == 4
+        self._pixels = (pane.colors if colored else pane.picture)(data, position)  # held: the image looks into it
         rows, columns = self._pixels.shape[:2]
-        self._image = QImage(self._pixels.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888)
+        form = QImage.Format.Format_RGB888 if colored else QImage.Format.Format_Grayscale8
+        self._image = QImage(self._pixels.data, columns, rows, self._pixels.strides[0], form)
         self.update()
 
     def follow(self, position: Position) -> None:
@@ -83,12 +86,15 @@ class PaneView(QWidget):
         left, right, top, bottom = self._pane.letters
         inside = QRectF(self.rect()).adjusted(4, 2, -4, -2)
         middle, sides = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignVCenter
+        title = f"{self._pane.title} {self._position[self._pane.axis] + 1}"
+        if painter.fontMetrics().horizontalAdvance(f"{title}  ") > inside.width() / 2:  # clear of the letter
+            title = f"\n{title}"
         for text, where in (
             (left, Qt.AlignmentFlag.AlignLeft | sides),
             (right, Qt.AlignmentFlag.AlignRight | sides),
             (top, Qt.AlignmentFlag.AlignTop | middle),
             (bottom, Qt.AlignmentFlag.AlignBottom | middle),
-            (f"{self._pane.title} {self._position[self._pane.axis] + 1}", Qt.AlignmentFlag.AlignTop),
+            (title, Qt.AlignmentFlag.AlignTop),
         ):
             painter.drawText(inside, where, text)
 
@@ -127,13 +133,9 @@ class PlanesPanel(Docked):
         self.words = QLabel(_NONE)
         self.words.setWordWrap(True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(2, 2, 2, 2)
-        for number, widget in enumerate((*self.views, self.words)):
-            grid.addWidget(widget, number // 2, number % 2)
-        for way in (grid.setRowStretch, grid.setColumnStretch):
-            way(0, 1)
-            way(1, 1)
+        self._grid, self._columns = QGridLayout(self), 0
+        self._grid.setContentsMargins(2, 2, 2, 2)
+        self._arrange()
         for each in self.views:
             each.moved.connect(self.move_to)
         self.layer: Any = None
@@ -156,30 +158,47 @@ class PlanesPanel(Docked):
         self._on_dims()
 
     def draw(self) -> None:
-        """Draw all planes anew."""
+        """Draw all planes anew; in gray where gray is what the canvas shows."""
         if self.planes is None or self.layer is None:
             return
+        session, data = (layers.about(self.layer) or {}).get("session"), self.layer.data
+        if session is not None and not self.layer.visible and self.viewer.dims.ndisplay == 2:
+            data = self.planes.placement.to_layer(session.gray)
         for each, pane in zip(self.views, self.planes.panes, strict=True):
-            each.show_plane(pane, self.layer.data, self.position)
+            each.show_plane(pane, data, self.position)
         self.words.setText(self._words())
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Lay planes one below another where the panel is tall."""
+        self._arrange()
+        super().resizeEvent(event)
+
+    def _arrange(self) -> None:
+        columns = 1 if self.height() > 2 * self.width() else 2
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for number, widget in enumerate((*self.views, self.words)):
+            self._grid.addWidget(widget, number // columns, number % columns)
+        for row in range(4):
+            self._grid.setRowStretch(row, int(row < (3 if columns == 1 else 2)))
+        self._grid.setColumnStretch(1, columns - 1)
+        self._grid.setColumnStretch(0, 1)
 
     def _words(self) -> str:
         assert self.planes is not None
         session = (layers.about(self.layer) or {}).get("session")
         if session is None:
             return "Click or drag to move the cursor, turn the wheel to step."
-        probe = session.probe(*self.planes.placement.voxel(self.position))
-        tissue = "\n".join(f"{name.replace('_', ' ')} {100 * share:.0f} %" for name, share in probe.tissue[:3])
-        sure = "" if probe.confidence is None else f"\nconfidence {100 * probe.confidence:.0f} %"
+        said = probe_words(session.probe(*self.planes.placement.voxel(self.position))).replace(" · ", "\n")
         note = f"\n{self.planes.placement.note}" if self.planes.placement.note else ""
-        return f"{probe.value:.5g} {probe.unit}\n{tissue}{sure}\nNot for diagnosis.{note}"
+        return f"{said}\nNot for diagnosis.{note}"
 
     def _on_layers(self, event: Any = None) -> None:
         layer = layers.current(self.viewer, "color")
         if layer is self.layer:
             return
-        if self.layer is not None:
-            self.layer.events.set_data.disconnect(self._on_data)
+        self._let_go()
         self.layer = layer
         if layer is None:
             self.planes = None
@@ -188,7 +207,8 @@ class PlanesPanel(Docked):
                 each.clear()
             return
         self.planes = planes((layers.about(layer) or {})["scan"])
-        layer.events.set_data.connect(self._on_data)
+        for event_of_layer in (layer.events.set_data, layer.events.visible):
+            event_of_layer.connect(self._on_data)
         self.position = self.planes.middle
         self._on_dims()
         self.draw()
@@ -208,7 +228,11 @@ class PlanesPanel(Docked):
 
     def close_down(self) -> None:
         """Let go of the layer, too."""
-        if self.layer is not None:
-            self.layer.events.set_data.disconnect(self._on_data)
-            self.layer = self.planes = None
+        self._let_go()
+        self.layer = self.planes = None
         super().close_down()
+
+    def _let_go(self) -> None:
+        if self.layer is not None:
+            for event in (self.layer.events.set_data, self.layer.events.visible):
+                event.disconnect(self._on_data)

@@ -13,3 +13,10 @@ def preference(section: str, name: str, *, otherwise: Any) -> Any:
         return getattr(getattr(get_plugin_settings("medcolor"), section), name)
     except (KeyError, AttributeError):
         return otherwise
+
+
+def prefer(section: str, name: str, value: Any) -> None:
+    """Keep a setting for this viewer and those to come."""
+    from napari.settings import get_plugin_settings
+
+    setattr(getattr(get_plugin_settings("medcolor"), section), name, value)

@@ -14,6 +14,7 @@ from medcolor.viewing.opening import geometry_message, looks_like_scans
 from napari_plugin import desk, layers
 from napari_plugin.canvas import attach
 from napari_plugin.preferences import preference
+from napari_plugin.welcome import greet
 
 NOTHING: list[Any] = [(None,)]  # napari's word for: handled, and no layer to add
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -56,7 +57,7 @@ def _read(paths: list[str]) -> list[Any]:
         seconds=limit,
     )
     if isinstance(found, Scan):
-        return [_layer(found, _name(place))]
+        return [_layer(found, _described(found) or _name(place))]
     added = []
     for row in _chosen(place, found):
         modality = row.modality if row.modality != "OT" else _asked(row)
@@ -96,8 +97,15 @@ def _layer(scan: Scan, name: str) -> layers.LayerData:
     viewer = desk.viewer()
     if viewer is not None:
         attach(viewer)
+        greet(viewer)
         desk.tell(geometry_message(scan, name))
     return layers.gray_layer(scan, name)
+
+
+def _described(scan: Scan) -> str:
+    """Return how the scanner called the series; a folder's name seldom tells two of them apart."""
+    headers = scan.source.headers
+    return str(headers[0].get("SeriesDescription", "") or "").strip() if headers else ""
 
 
 def _name(path: str) -> str:

@@ -12,6 +12,7 @@ from medcolor.errors import MedcolorError
 from medcolor.scan import MODALITIES
 from napari_plugin import desk, layers
 from napari_plugin.canvas import attach
+from napari_plugin.welcome import greet
 
 
 def open_phantom(family: str) -> list[Any]:
@@ -33,6 +34,7 @@ def _shown(scan: Any, name: str) -> list[Any]:
     viewer = desk.viewer()
     if viewer is not None:
         attach(viewer)
+        greet(viewer)
     return [layers.gray_layer(scan, name)]
 
 

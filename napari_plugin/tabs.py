@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 _OURS = "medcolor_panel"
+_SHORT = {"Three planes": "Planes", "Crop, annotate, export": "Edit", "Gray against colour": "Compare"}
 
 
 def join(panel: QWidget) -> None:
@@ -16,7 +17,8 @@ def join(panel: QWidget) -> None:
     window = None if dock is None else _above(dock, QMainWindow)
     if dock is None or window is None or dock.isFloating():
         return
-    dock.setWindowTitle(dock.windowTitle().removesuffix(" (medcolor)"))  # what a tab has room for
+    title = dock.windowTitle().removesuffix(" (medcolor)")
+    dock.setWindowTitle(_SHORT.get(title, title))  # seven tabs have room for one word each
     area = window.dockWidgetArea(dock)
     beside = [each for each in _docks(window) if each is not dock and window.dockWidgetArea(each) == area]
     if beside and dock not in window.tabifiedDockWidgets(beside[-1]):

@@ -91,6 +91,8 @@ class VolumePanel(Docked):
         if layer is not None and layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
         self._restore()
+        if self.viewer.layers.selection.active is None:  # keys and the status bar need a layer
+            self.viewer.layers.selection.active = layers.current(self.viewer, "color")
 
     def _show(self, made: Volume, layer: Any, session: Any) -> None:
         from napari.layers import Image

@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def _loads(library: str) -> bool:
 
 
 @pytest.fixture
-def viewer(request: pytest.FixtureRequest) -> Iterator[Any]:
+def viewer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """A viewer on the screen, as a user has it; its pixels are drawn by Mesa under Xvfb."""
     if sys.platform == "linux":
         if not os.environ.get("DISPLAY"):
@@ -33,12 +34,20 @@ def viewer(request: pytest.FixtureRequest) -> Iterator[Any]:
         if missing := [name for name in _LIBRARIES if not _loads(name)]:  # Qt would abort the whole process
             pytest.skip(f"Qt needs {', '.join(missing)}: install what .ci/setup names")
     make: Callable[..., Any] = request.getfixturevalue("make_napari_viewer")
+    from napari import settings
     from npe2 import PluginManager
+
+    from napari_plugin.preferences import prefer
 
     found = PluginManager.instance()
     if "medcolor" not in found:
         found.register(manifest())
-    return make(show=True)
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))  # nobody's own are read or written
+    settings._clear_plugin_settings_cache()
+    prefer("opening", "panel", False)  # tests open the panels that they are about
+    prefer("display", "reading_room", "never")
+    yield make(show=True)
+    settings._clear_plugin_settings_cache()
 
 
 @pytest.fixture

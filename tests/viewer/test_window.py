@@ -18,9 +18,11 @@ from medcolor.scan import MODALITIES
 from medcolor.viewing.opening import parts_of_a_series
 
 pytest.importorskip("napari", reason='napari is not installed (pip install "medcolor[napari]")')
-from napari_plugin import desk, layers
+from napari_plugin import commands, desk, layers, welcome
 from napari_plugin.canvas import attach
+from napari_plugin.commands import THEME
 from napari_plugin.keybindings import next_window
+from napari_plugin.preferences import prefer, preference
 
 pytestmark = [pytest.mark.viewer, pytest.mark.filterwarnings("default")]
 BY_NAME = {trap.name: trap for trap in TRAPS}
@@ -197,3 +199,68 @@ def test_w_steps_through_the_windows(viewer: Any) -> None:
     next_window(viewer)
     assert tuple(layer.contrast_limits) != before
     assert layer.metadata["medcolor"]["window"] in viewer.status
+
+
+def test_the_first_scan_brings_the_colour_panel_and_later_ones_no_second(
+    viewer: Any, qtbot: Any, ct_series: Path
+) -> None:
+    from napari_plugin.panel import ColorPanel
+
+    def panels() -> list[Any]:
+        return list(viewer.window._qt_window.findChildren(ColorPanel))
+
+    viewer.open_sample("medcolor", "phantom_us")
+    qtbot.wait(300)
+    assert panels() == [], "who has switched it off has it off"
+    welcome._greeted.discard(viewer)
+    prefer("opening", "panel", True)
+    (layer,) = viewer.open(str(ct_series), plugin="medcolor")
+    qtbot.waitUntil(lambda: len(panels()) == 1, timeout=10_000)
+    (panel,) = panels()
+    assert panel.scene.coloring.gray is layer, "one press from colour"
+    welcome._greeted.discard(viewer)
+    viewer.open_sample("medcolor", "phantom_us")
+    qtbot.wait(300)
+    assert len(panels()) == 1
+
+
+def test_the_reading_room_is_offered_once_and_remembered(viewer: Any, qtbot: Any) -> None:
+    from napari.utils.notifications import notification_manager
+
+    prefer("display", "reading_room", "ask")
+    before = len(notification_manager.records)
+    viewer.open_sample("medcolor", "phantom_us")
+    qtbot.waitUntil(lambda: len(notification_manager.records) > before, timeout=10_000)
+    offer = notification_manager.records[-1]
+    assert "reading-room" in offer.message
+    (_, take), (_, decline) = offer.actions
+    assert viewer.theme != THEME, "nothing changes unasked"
+    decline(None)
+    assert preference("display", "reading_room", otherwise="") == "never"
+    take(None)
+    assert viewer.theme == THEME
+    viewer.theme = "dark"
+    welcome._greeted.discard(viewer)
+    viewer.open_sample("medcolor", "phantom_us")
+    assert viewer.theme == THEME, "always: without a question"
+
+
+def test_a_series_is_called_as_the_scanner_called_it(viewer: Any, tmp_path: Path) -> None:
+    phantom.write_dicom(phantom.scan("US", shape=(40, 32, 1)), tmp_path / "image", description="Thyroid left")
+    (layer,) = viewer.open(str(tmp_path / "image"), plugin="medcolor")
+    assert layer.name == "Thyroid left (gray)"
+
+
+def test_a_folder_without_scans_is_one_sentence(
+    viewer: Any, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "aunt.txt").write_text("Dear aunt")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "letters"))
+    commands.open_folder(viewer)
+    assert len(said) == 1
+    assert "letters" in said[0]
+    assert "no scan" in said[0]
+    assert len(viewer.layers) == 0
