@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from medcolor.batch.exchange import Dispatch, open_outbox
 from medcolor.batch.lock import locked
 from medcolor.batch.naming import LABEL
+from medcolor.batch.telling import many
 from medcolor.errors import PeerError, SettingError, WriteError
 from medcolor.node.metrics import Metric, served
 from medcolor.node.reception import Reception
@@ -171,7 +172,9 @@ class Node:
         now, more = time.monotonic(), self._strays - self._told_strays
         if more and now - self._told_at > _TELL:
             self._told_strays, self._told_at = self._strays, now
-            self._say(f"{more} objects fall under no rule; aside keeps them for {self._config.keep_seconds:g} s")
+            self._say(
+                f"under no rule: {many(more, 'object')}, kept in aside for {self._config.keep_seconds / 3600:.3g} h"
+            )
 
     def _color(self, shelves: Shelves) -> None:
         """Take in a round that has ended; start one where series are ready."""
@@ -210,7 +213,7 @@ class Node:
             for outcome in outcomes:
                 self._series[name, outcome["state"]] += 1
                 why = f": {outcome['code']}: {outcome['reason']}" if outcome["code"] else ""
-                self._say(f"{name}/{folder.name[:LABEL]} ({content[1]} objects): {outcome['state']}{why}")
+                self._say(f"{name}/{folder.name[:LABEL]} ({many(content[1], 'object')}): {outcome['state']}{why}")
             if any(outcome["state"] not in _LASTING for outcome in outcomes):
                 self._not_before[name] = time.monotonic() + _AGAIN
             elif (waiting := shelves.series.get(folder)) is not None:

@@ -119,7 +119,7 @@ def test_what_is_sent_is_coloured_and_sent_on_by_rules_and_survives_stops(
         finally:
             again.process.kill()
         assert len(list((node.root / "aside").glob("*.dcm"))) == 1
-        assert "1 objects fall under no rule; aside keeps them for 3600 s" in again.said()
+        assert "under no rule: 1 object, kept in aside for 1 h" in again.said()
         assert "(2 objects): coloured" in again.said()
         held, whole = colored(pacs.files()), made(reference)
         assert held.items() >= whole.items()
