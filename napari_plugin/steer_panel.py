@@ -178,7 +178,8 @@ class SteerPanel(Docked):
         assert self.steering is not None
         said = [f"{s.label} {100 * s.probability:.0f} %" for s in self.steering.suggest(*voxel, count=3)]
         count = len(self.steering.hints)
-        self.words.setText(f"{count} hint{'s' if count > 1 else ''}. Here now: {', '.join(said)}.")
+        here = f" Here now: {', '.join(said)}." if said else ""
+        self.words.setText(f"{count} hint{'s' if count > 1 else ''}.{here}")
 
     def suggest_at_cursor(self, viewer: Any, event: Any) -> None:
         """Show what the voxel under the mouse may be, the most probable first in the list of tissues."""
@@ -191,7 +192,8 @@ class SteerPanel(Docked):
                 said = self.steering.suggest(*voxel, count=3)
             except MedcolorError:
                 return
-            self.words.setText("May be " + ", ".join(f"{s.label} {100 * s.probability:.0f} %" for s in said))
+            if said:
+                self.words.setText("May be " + ", ".join(f"{s.label} {100 * s.probability:.0f} %" for s in said))
 
     def _on_layers(self, event: Any = None) -> None:
         found = at_work(self.viewer)
@@ -205,7 +207,7 @@ class SteerPanel(Docked):
     def _offer(self) -> None:
         """Offer the classes of the palette in use."""
         session = self._session
-        palette = session.look.palette if session is not None and session.done else None
+        palette = None if session is None or self.steering is None else self.steering.palette
         entries = [] if palette is None else legend(palette)
         names = [self.tissue.itemData(n) for n in range(self.tissue.count())]
         if names == [entry.name for entry in entries]:

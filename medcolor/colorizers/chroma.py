@@ -117,7 +117,7 @@ class ChromaColorizer(LearnedColors):
         put(self, "recoloring", self.recoloring_for(self.cvd))
 
     @property
-    def needs(self) -> frozenset[str]:
+    def needs(self) -> frozenset[str]:  # type: ignore[override]  # the network says it
         """What the method can be told beside the gray."""
         return frozenset(getattr(self.network, "needs", ()))
 

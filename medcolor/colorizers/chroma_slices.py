@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from medcolor.color import ab_index
 from medcolor.color_scan import ColorScan
 from medcolor.colorizers.chroma_legend import KnownColors, known_colors
+from medcolor.colorizers.encoder_memory import remembering
 from medcolor.colorizers.evidence import Index, Look
 from medcolor.colorizers.learned_colors import finished
 from medcolor.colorizers.looks import Check, Settings, checked_look, nothing
+from medcolor.colorizers.point_hints import Hint, check_hints
 from medcolor.errors import SettingError
 from medcolor.recoloring import Recoloring
 from medcolor.report.legend import Legend
@@ -36,11 +38,16 @@ class LearnedSlices:
     colorizer : LearnedColors
     scan : Scan
     findings : tuple of Finding
+
+    Attributes
+    ----------
+    hints : tuple of Hint
+        What the network is told of single voxels now.
     """
 
     def __init__(self, colorizer: Any, scan: Scan, findings: tuple[Finding, ...]) -> None:
         self.colorizer, self.scan, self.findings = colorizer, scan, findings
-        self.known = known_colors(colorizer)
+        self.known, self.hints = known_colors(colorizer), tuple(colorizer.hints)
         self._for_eyes: dict[str | None, Recoloring | None] = {None: None}
 
     @property
@@ -69,6 +76,21 @@ class LearnedSlices:
             self._for_eyes[settings.cvd] = by.recoloring_for(settings.cvd)
         return Look(None, settings.cvd, strength, fade, recoloring=self._for_eyes[settings.cvd])
 
+    def tell(self, hints: Sequence[Hint]) -> tuple[int, ...]:
+        """Tell the network these hints in place of those it knows; return the slices that are to be asked about again.
+
+        Raises
+        ------
+        SettingError
+            The method takes none in the midst of its work; or one is outside the scan, or of a class that is none.
+        """
+        if "hints" not in self.colorizer.needs:
+            raise SettingError(f"{self.colorizer.card.method} is told no hints while it colours; zhang2017 is.")
+        check_hints(hints, self.scan.shape, self.colorizer.taught)
+        before, self.hints = self.hints, tuple(hints)
+        kept = {k: tuple(hint for hint in before if hint.k == k) for k in {hint.k for hint in (*before, *hints)}}
+        return tuple(sorted(k for k, known in kept.items() if known != tuple(h for h in hints if h.k == k)))
+
     def legend(self, totals: Sequence[NDArray[np.float64]], among: str, look: Look) -> Legend:
         """Return what the colours are in a look, from the totals of some slices."""
         counts = np.sum(totals, axis=0) if len(totals) else np.zeros(len(self.known.ab))
@@ -76,7 +98,7 @@ class LearnedSlices:
 
     def record(self, painted: tuple[NDArray[np.uint8], int], display: Display, look: Look, *, seed: int) -> ColorScan:
         """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
-        options = self.colorizer.options(strength=look.strength, cvd=look.cvd, fade=look.fade)
+        options = self.colorizer.options(strength=look.strength, cvd=look.cvd, fade=look.fade, hints=self.hints)
         return cast(ColorScan, self.colorizer.recorded(painted, self.scan, display, options, seed=seed))
 
 
@@ -89,6 +111,17 @@ class ChromaSlices(LearnedSlices):
         foreign = mismatch(scan, colorizer.card.family) if colorizer.check else None
         super().__init__(colorizer, scan, () if foreign is None else (foreign,))
         self._prediction = colorizer.predict(scan)
+        computing = self._prediction.computing
+        self._prediction = replace(
+            self._prediction, computing=computing._replace(network=remembering(computing.network))
+        )
+
+    def tell(self, hints: Sequence[Hint]) -> tuple[int, ...]:
+        """Tell the network these hints; what its encoder said of the slices looked at last stays."""
+        changed = super().tell(hints)
+        conditions = self._prediction.conditions._replace(hints=self.hints)
+        self._prediction = replace(self._prediction, conditions=conditions)
+        return changed
 
     def evidence(self, k: int, *, check: Check = nothing) -> ChromaEvidence:
         """Run the network on one slice."""

@@ -38,6 +38,8 @@ class LearnedColors:
     reference : Reference or None
         Whose colours it takes instead.
     law : Law
+    needs : frozenset of str
+        What the method can be told beside the gray.
     doubts : bool
         Whether the method says how sure it is of a colour.
     """
@@ -51,6 +53,7 @@ class LearnedColors:
     hints: tuple[Hint, ...]
     reference: Any
     law: Law
+    needs: frozenset[str]
     doubts: bool
 
     def recoloring_for(self, cvd: str | None) -> Recoloring | None:
@@ -76,12 +79,15 @@ class LearnedColors:
         self.require_family(scan)
         return self.taught if self.reference is None else None
 
-    def options(self, *, strength: float, cvd: str | None, fade: float) -> dict[str, Any]:
-        """Return what a provenance says of how the colours were made."""
+    def options(
+        self, *, strength: float, cvd: str | None, fade: float, hints: tuple[Hint, ...] | None = None
+    ) -> dict[str, Any]:
+        """Return what a provenance says of how the colours were made; with other hints where they are given."""
+        hints = self.hints if hints is None else hints
         told: dict[str, Any] = {"method": self.card.method, "palette": self.taught.style}
         told |= {"strength": strength, "cvd": cvd, "fade": fade}
-        if self.hints:
-            told["hints"] = [hint.to_json() for hint in self.hints]
+        if hints:
+            told["hints"] = [hint.to_json() for hint in hints]
         if isinstance(self.reference, Reference):
             told["reference_sha256"] = self.reference.sha256
         return told

@@ -8,11 +8,12 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from medcolor.bundle_files import TISSUE
 from medcolor.color import law_table
 from medcolor.colorizers.evidence import Look
+from medcolor.colorizers.point_hints import Hint
 from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import MedcolorError
 from medcolor.scan import Finding, Scan
@@ -21,6 +22,24 @@ from medcolor.viewing.told import Rest
 
 AWAKE = 0  # number of the first thing said, before any question
 _SCANS = 3
+Hints = tuple[Hint, ...]
+
+
+class Begun(NamedTuple):
+    """What is known of a work once its network is loaded.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+    needs : frozenset of str
+        What the network can be told beside the gray.
+    doubts : bool
+        Whether it says how sure it is.
+    """
+
+    findings: tuple[Finding, ...]
+    needs: frozenset[str]
+    doubts: bool
 
 
 class Bench:
@@ -29,39 +48,38 @@ class Bench:
     def __init__(self) -> None:
         self._colorizers: dict[tuple[str, bool], Any] = {}
         self._works: dict[int, Any] = {}
-        self._seen: dict[int, tuple[int, Any]] = {}  # the slice that was looked at last
+        self._seen: dict[int, tuple[int, Hints, Any]] = {}  # the slice that was looked at last, and what was told of it
 
-    def begin(
-        self, work: int, bundle: str, trust: bool, scan: dict[str, Any], first: int
-    ) -> tuple[tuple[Finding, ...], bool]:
+    def begin(self, work: int, bundle: str, trust: bool, scan: dict[str, Any], first: int) -> Begun:
         """Set a bundle to work on a scan, and run it on the slice that is looked at.
 
-        The first run of a network at a size takes twice as long as any other: nobody should wait for that. Return the
-        findings, and whether the method knows how sure it is.
+        The first run of a network at a size takes twice as long as any other: nobody should wait for that.
         """
         if work not in self._works:  # else whoever began it did not wait for the answer
             while len(self._works) >= _SCANS:
                 self.forget(next(iter(self._works)))
             slices = slicewise(self._colorizer(bundle, trust), Scan(**scan))
-            self._seen[work] = first, slices.evidence(first)
+            self._seen[work] = first, (), slices.evidence(first)
             self._works[work] = slices
-        begun = self._works[work]
-        return tuple(begun.findings), bool(getattr(begun.colorizer, "doubts", True))
+        begun, by = self._works[work], self._works[work].colorizer
+        return Begun(tuple(begun.findings), getattr(by, "needs", frozenset()), bool(getattr(by, "doubts", True)))
 
-    def evidence(self, work: int, k: int, look: Look) -> tuple[Any, ...] | None:
+    def evidence(self, work: int, k: int, look: Look, hints: Hints = ()) -> tuple[Any, ...] | None:
         """Run the network on one slice, and return what is seen of it; None where the work was never begun here."""
         if work not in self._works:
             return None
         slices = self._works[work] = self._works.pop(work)  # the latest stay
-        if self._seen[work][0] != k:
-            self._seen[work] = k, slices.evidence(k)
-        evidence = self._seen[work][1]
+        if self._seen[work][:2] != (k, hints):
+            if hints != getattr(slices, "hints", ()):
+                slices.tell(hints)
+            self._seen[work] = k, hints, slices.evidence(k)
+        evidence = self._seen[work][2]
         return evidence.index(look), evidence.outside()
 
-    def rest(self, work: int, k: int, look: Look) -> Rest | None:
+    def rest(self, work: int, k: int, look: Look, hints: Hints = ()) -> Rest | None:
         """Return what can wait until a slice is seen; None where another was looked at meanwhile."""
         seen = self._seen.get(work)
-        return Rest.of(seen[1], look) if seen is not None and seen[0] == k else None
+        return Rest.of(seen[2], look) if seen is not None and seen[:2] == (k, hints) else None
 
     def forget(self, work: int) -> None:
         """Let go of a scan."""

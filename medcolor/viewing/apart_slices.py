@@ -12,9 +12,9 @@ from medcolor.colorizers.evidence import Evidence, Look
 from medcolor.colorizers.looks import Check, nothing
 from medcolor.colorizers.network_slices import BundleSlices
 from medcolor.colorizers.slicewise import Slicewise, slicewise
-from medcolor.scan import Finding, Scan
+from medcolor.scan import Scan
 from medcolor.viewing.apart import Apart
-from medcolor.viewing.apart_serving import described
+from medcolor.viewing.apart_serving import Begun, Hints, described
 from medcolor.viewing.named_bundles import NamedBundle, NamedMethod, knows_tissue
 from medcolor.viewing.told import Rest, ToldEvidence
 
@@ -26,6 +26,7 @@ class _Asked:
 
     colorizer: Any
     scan: Scan
+    hints: Hints = ()
 
     def _ask_of(self, apart: Apart, card: BundleCard, shown: Callable[[], Look], trust: bool) -> None:
         self._apart, self._shown, self._work = apart, shown, next(_works)
@@ -41,30 +42,32 @@ class _Asked:
         if self._apart.closed:
             if self._here is None:
                 self._here = slicewise(self.colorizer.loaded(), self.scan)
+            if isinstance(self._here, LearnedSlices) and self._here.hints != self.hints:
+                self._here.tell(self.hints)
             return self._here.evidence(k, check=check)
-        look = self._shown()
-        nodes, apart = self._seen(k, look, check)
-        return ToldEvidence(look, nodes, apart, lambda: self._rest(k, look, check))
+        look, hints = self._shown(), self.hints
+        nodes, apart = self._seen(k, look, hints, check)
+        return ToldEvidence(look, nodes, apart, lambda: self._rest(k, look, hints, check))
 
     def close(self) -> None:
         """Let the other process forget the scan."""
         self._apart.forget(self._work)
 
-    def _seen(self, k: int, look: Look, check: Check) -> Any:
-        while (seen := self._apart.ask("evidence", self._work, k, look, check=check)) is None:
+    def _seen(self, k: int, look: Look, hints: Hints, check: Check) -> Any:
+        while (seen := self._apart.ask("evidence", self._work, k, look, hints, check=check)) is None:
             self._begin(k, check)  # another process, or one that had much else to do
         return seen
 
-    def _rest(self, k: int, look: Look, check: Check) -> Rest:
-        while (rest := self._apart.ask("rest", self._work, k, look, check=check)) is None:
-            self._seen(k, look, check)
+    def _rest(self, k: int, look: Look, hints: Hints, check: Check) -> Rest:
+        while (rest := self._apart.ask("rest", self._work, k, look, hints, check=check)) is None:
+            self._seen(k, look, hints, check)
         return Rest(*rest)
 
-    def _begin(self, first: int, check: Check) -> tuple[tuple[Finding, ...], bool]:
+    def _begin(self, first: int, check: Check) -> Begun:
         begun = self._apart.ask(
             "begin", self._work, self._where, self._trust, described(self.scan), first, check=check
         )  # fmt: skip
-        return begun[0], begun[1]
+        return Begun(*begun)
 
 
 class ApartSlices(_Asked, BundleSlices):
@@ -76,7 +79,7 @@ class ApartSlices(_Asked, BundleSlices):
     ) -> None:  # fmt: skip
         BundleSlices.__init__(self, NamedBundle(card), card, scan, ())
         self._ask_of(apart, card, shown, trust)
-        self.findings, _ = self._begin(first, check)
+        self.findings = self._begin(first, check).findings
 
 
 class ApartMethod(_Asked, LearnedSlices):
@@ -88,8 +91,8 @@ class ApartMethod(_Asked, LearnedSlices):
     ) -> None:  # fmt: skip
         self.scan = scan
         self._ask_of(apart, card, shown, trust)
-        findings, doubts = self._begin(first, check)
-        LearnedSlices.__init__(self, NamedMethod(card, doubts), scan, findings)
+        findings, needs, doubts = self._begin(first, check)
+        LearnedSlices.__init__(self, NamedMethod(card, needs, doubts), scan, findings)
 
 
 def apart_slices(

@@ -153,6 +153,10 @@ class LiveColors:
         """Return what is known of a slice; None before it is coloured, and of a table."""
         return self._painted.kept[k]
 
+    def colored(self, k: int) -> bool:
+        """Whether a slice has colours, of whatever look; all that is known of it may still be on its way."""
+        return self._painted.begun(k)
+
     def posteriors(self, k: int) -> NDArray[np.float32] | None:
         """Return the probabilities of all classes in a slice, (K, nj, ni); None as for :meth:`evidence`."""
         evidence = self.evidence(k)

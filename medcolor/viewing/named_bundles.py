@@ -77,6 +77,8 @@ class NamedMethod(_Named, LearnedColors):
     Parameters
     ----------
     card : BundleCard
+    needs : frozenset of str
+        What the method can be told beside the gray.
     doubts : bool
         Whether the method says how sure it is of a colour; its network was asked.
     strength, cvd, fade, hints
@@ -84,6 +86,7 @@ class NamedMethod(_Named, LearnedColors):
     """
 
     card: BundleCard
+    needs: frozenset[str]
     doubts: bool
     strength: float = 1.0
     cvd: str | None = None

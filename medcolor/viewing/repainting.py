@@ -127,6 +127,10 @@ class Repainter:
         """Memory of what is kept."""
         return sum(evidence.nbytes for evidence in self.kept if evidence is not None)
 
+    def begun(self, k: int) -> bool:
+        """Whether a slice has colours, of whatever look."""
+        return bool(self._colored[k] >= 0)
+
     def knows(self, k: int) -> bool:
         """Whether a slice can be coloured without asking the colorizer."""
         return self.kept[k] is not None or (self.look is not None and self.look.table is not None)
@@ -177,6 +181,13 @@ class Repainter:
         if painting.evidence is not None and painting.look is not None:
             painting.index = self._index_at_hand(k, painting.evidence, painting.look)
         return self.hang(painting.paint())
+
+    def renew(self, k: int) -> None:
+        """Forget what is known of a slice, because its colorizer says something else now; it shows what it did."""
+        self._coming.pop(k, None)
+        self.totals.pop(k, None)
+        self.kept[k] = self._rated[k] = None
+        self._colored[k] = min(self._colored[k], self._version - 1)
 
     def settle(self, k: int) -> None:
         """Do what can wait until a slice is seen: confidence, sums, and the compact form of what is known.

@@ -8,41 +8,35 @@ recolour, probe or cancel meanwhile.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.color import law_table
 from medcolor.color_scan import ColorScan
-from medcolor.colorizers import Colorizer, Progress, load_colorizer
+from medcolor.colorizers import Colorizer, Progress
+from medcolor.colorizers.chroma_slices import LearnedSlices
 from medcolor.colorizers.evidence import Evidence
-from medcolor.colorizers.looks import Settings, Style, checked_settings
-from medcolor.colorizers.slicewise import Slicewise, slicewise
-from medcolor.errors import MedcolorError, SettingError
+from medcolor.colorizers.looks import Check, Settings, Style, checked_settings
+from medcolor.colorizers.point_hints import Hint
+from medcolor.errors import SettingError
 from medcolor.scan import Scan, from_slices
 from medcolor.viewing.apart import Apart
-from medcolor.viewing.apart_slices import ApartMethod, ApartSlices, apart_slices
-from medcolor.viewing.interrupt import Cancelled, interruptible
-from medcolor.viewing.live import LiveColors, Step
+from medcolor.viewing.apart_slices import ApartMethod, ApartSlices
+from medcolor.viewing.interrupt import Cancelled
+from medcolor.viewing.live import Step
 from medcolor.viewing.memory import require_memory, require_room
-from medcolor.viewing.named_bundles import card_of
+from medcolor.viewing.preparing import PreparedColors, warm_up
 from medcolor.viewing.probing import Probe
 from medcolor.vision import Deficiency
 from medcolor.voi import Display
 from medcolor.windowing import resolve_display
 
-if TYPE_CHECKING:
-    from medcolor.bundle_files import BundleCard
-
 _AT_ONCE = 1 << 20  # pixels of a slice that are repainted in the thread of whoever asks
-_LOOK = 0.05  # s between looks whether something is still wanted
 
 
-class ColoringSession(LiveColors):
+class ColoringSession(PreparedColors):
     """One scan being coloured for a viewer.
 
     Parameters
@@ -84,11 +78,8 @@ class ColoringSession(LiveColors):
         checked_settings(strength, fade)
         display = resolve_display(scan, window)
         require_memory(scan, copied=apart is not None)
-        super().__init__(scan, display)
-        self._wanted, self._settings = colorizer, Settings(palette, strength, cvd, fade)
-        self._visible = scan.shape[2] // 2
-        self._asking, self._stop, self._closed = threading.Lock(), threading.Event(), False
-        self._apart, self._preparing = apart, threading.Lock()
+        super().__init__(scan, display, colorizer, Settings(palette, strength, cvd, fade), apart)
+        self._asking = threading.Lock()
 
     # Work
 
@@ -140,22 +131,6 @@ class ColoringSession(LiveColors):
             self._working.release()
         if self.step is Step.DONE:
             self._look_ahead()
-
-    def get_ready(self) -> None:
-        """Have another process load and fit, before anybody asks for colours; only there: it costs nobody a wait.
-
-        Where no network colours, the table of colours is made, and nothing else.
-
-        :meth:`cancel` and :meth:`close` end it. What is refused is refused again by :meth:`work`, which is where
-        somebody hears it.
-        """
-        with suppress(MedcolorError, FileNotFoundError):
-            if self._bundle() is not None:
-                self._prepare()
-            else:
-                warm_up()
-        if self.step is Step.LOADING:
-            self.step = Step.WAITING
 
     def color_slice(self, k: int) -> None:
         """Colour one slice now, in this thread."""
@@ -218,6 +193,42 @@ class ColoringSession(LiveColors):
                 self._painted.change(look=look, display=display)
             return self._at_once()
 
+    @property
+    def takes_hints(self) -> bool:
+        """Whether the network itself is told of single voxels (zhang2017)."""
+        return self._slices is not None and "hints" in getattr(self._slices.colorizer, "needs", ())
+
+    @property
+    def hints(self) -> tuple[Hint, ...]:
+        """What the network is told of single voxels."""
+        return tuple(getattr(self._slices, "hints", ()))
+
+    def tell(self, hints: Sequence[Hint]) -> tuple[int, ...]:
+        """Tell the network these hints in place of those it knows; return the slices that look otherwise now.
+
+        They are painted before this returns: the encoder's part is known of a slice that was looked at, so that it
+        takes the decoder's time. What can wait (confidence, sums) is left to :meth:`work` or :meth:`settle`. Hints are
+        part of the provenance.
+
+        Raises
+        ------
+        SettingError
+            Nothing is coloured yet; the colorizer takes no hints; or one is outside the scan or of no known class.
+        """
+        slices = self._ready()
+        if not isinstance(slices, LearnedSlices):
+            raise SettingError(f"{slices.colorizer.name} is told no hints by its network; zhang2017 is.")
+        changed = tuple(k for k in slices.tell(hints) if self.colored(k))
+        for k in changed:
+            with self._lock:
+                self._painted.renew(k)
+            self._ask(k, self._check_open)
+        return changed
+
+    def settle(self, k: int) -> None:
+        """Do what can wait until a slice is seen."""
+        self._painted.settle(k)
+
     def result(self, *, progress: Progress | None = None) -> ColorScan:
         """Return the coloured scan, the same bytes as the colorizer called on the scan.
 
@@ -261,58 +272,8 @@ class ColoringSession(LiveColors):
         ni, nj, _ = self.scan.shape
         return ni * nj <= _AT_ONCE and self._painted.refresh(self._visible)
 
-    def _unwanted(self) -> bool:
-        return self._stop.is_set() or self._closed
-
-    def _check(self) -> None:
-        if self._unwanted():
-            raise Cancelled("Colouring was cancelled.")
-
     def _inside(self, k: int) -> int:
         return min(max(int(k), 0), self.total - 1)
-
-    def _prepare(self) -> None:
-        self._check()
-        while not self._preparing.acquire(timeout=_LOOK):  # somebody gets it ready
-            self._check()
-        try:
-            if self._slices is None:
-                self.step = Step.LOADING
-                self._set_up()
-        finally:
-            self._preparing.release()
-
-    def _set_up(self) -> None:
-        if self._apart is not None:
-            self._apart.start()  # while this process does its part
-        warm_up()
-        self._check()
-        slices = self._at_work()
-        while self._slices is None:
-            chosen = self._settings
-            cvd = slices.own.cvd if chosen.cvd is None else chosen.cvd
-            settings = replace(chosen.over(slices.own), cvd=cvd)
-            look = slices.look(settings)
-            with self._lock:
-                if chosen is self._settings:  # nobody changed their mind meanwhile
-                    self._painted.change(look=look)
-                    self._slices, self._settings = slices, settings
-
-    def _at_work(self) -> Slicewise:
-        """Set the colorizer to work on the scan: its network in the other process, where there is one."""
-        card = self._bundle()
-        if card is not None and self._apart is not None:
-            return apart_slices(self._apart, card, self.scan, lambda: self.look, first=self._visible, check=self._check)
-        wanted = load_colorizer(self._wanted) if isinstance(self._wanted, str) else self._wanted
-        self._check()
-        self.step = Step.FITTING
-        with interruptible(self._unwanted):
-            return slicewise(wanted, self.scan)
-
-    def _bundle(self) -> BundleCard | None:
-        if self._apart is None or not isinstance(self._wanted, str):
-            return None
-        return card_of(self._wanted, self.scan)
 
     def _next(self, among: NDArray[np.intp]) -> int | None:
         self._check()
@@ -324,10 +285,15 @@ class ColoringSession(LiveColors):
         else:
             self._ask(k)
 
-    def _ask(self, k: int) -> None:
+    def _check_open(self) -> None:
+        """Raise where nobody looks any more; a cancel of the work in the background is no reason."""
+        if self._closed:
+            raise Cancelled("This session was closed.")
+
+    def _ask(self, k: int, check: Check | None = None) -> None:
         require_room()
         with self._asking:
-            evidence = self._ready().evidence(k, check=self._check)
+            evidence = self._ready().evidence(k, check=check or self._check)
         self._paint(k, evidence)
 
     def _paint(self, k: int, evidence: Evidence | None = None) -> None:
@@ -360,11 +326,6 @@ class ColoringSession(LiveColors):
                     self._slices.look(replace(self._settings, cvd=str(deficiency)))
         except Cancelled:
             pass
-
-
-def warm_up() -> None:
-    """Do in advance what the first slice of a process would wait for: the table of colours. Takes about a second."""
-    law_table()
 
 
 __all__ = ["Cancelled", "ColoringSession", "Probe", "Step", "warm_up"]

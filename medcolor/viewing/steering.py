@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.color import apply_color, index_from_posteriors
-from medcolor.colorizers.evidence import Evidence, Index, Look
+from medcolor.color import apply_color
+from medcolor.colorizers.evidence import Evidence
+from medcolor.colorizers.point_hints import Hint as PointHint
 from medcolor.errors import SettingError
+from medcolor.palettes import Palette
 from medcolor.scan import KAxis
+from medcolor.viewing.hinted import HintedEvidence
 from medcolor.viewing.hints import Hint, Spread, shares, spread, spread_in_slice
-from medcolor.viewing.live import LiveColors
+from medcolor.viewing.session import ColoringSession
 
 _FULL = np.float32(255)
 
@@ -39,109 +42,25 @@ class Suggestion:
     rgb: tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HintedEvidence:
-    """What a colorizer says of a slice, and what somebody says on top of it.
-
-    Parameters
-    ----------
-    base : Evidence
-    classes : tuple of (int, ndarray of uint8 (nj, ni))
-        Class of the palette, and how much a hint of it counts; 255 is 1.
-    colors : tuple of ((a*, b*), ndarray of uint8 (nj, ni))
-        The same of hints of a colour.
-    """
-
-    base: Evidence
-    classes: tuple[tuple[int, NDArray[np.uint8]], ...]
-    colors: tuple[tuple[tuple[float, float], NDArray[np.uint8]], ...]
-    exact: bool = field(default=True, init=False)  # there is no other account of hints
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the base and the weights."""
-        return self.base.nbytes + sum(part.nbytes for _, part in (*self.classes, *self.colors))
-
-    def index(self, look: Look) -> Index:
-        """Return the nodes of the mean of all colours; a fade of the colorizer's own applies where no hint counts."""
-        hinted = self._hinted() > 0
-        index = self.base.index(look)
-        if not hinted.any():
-            return index
-        rows, columns = _window(hinted)
-        part = hinted[rows, columns]
-        planes = self.posteriors()[:, rows, columns][:, part]
-        ab = look.ab
-        if self.colors:
-            weights = np.stack([w[rows, columns][part] for _, w in self.colors]).astype(np.float32) / _FULL
-            planes = np.concatenate([planes * (1 - weights.sum(axis=0)), weights])
-            ab = np.concatenate([ab, np.array([color for color, _ in self.colors], np.float32)])
-        index = index.copy()
-        index[rows, columns][part] = index_from_posteriors(np.ascontiguousarray(planes), ab, strength=look.strength)
-        return index
-
-    def posteriors(self) -> NDArray[np.float32]:
-        """Return the probabilities, hints included; a hint of a colour leaves them alone."""
-        whole = self.base.posteriors()
-        if self.classes:
-            weights = np.stack([w for _, w in self.classes]).astype(np.float32) / _FULL
-            whole = whole * (1 - weights.sum(axis=0))
-            for (number, _), one in zip(self.classes, weights, strict=True):
-                whole[number] += one
-        return whole
-
-    def at(self, j: int, i: int) -> NDArray[np.float32]:
-        """Return the probabilities of one voxel."""
-        values = self.base.at(j, i).astype(np.float32)
-        counted = {number: float(w[j, i]) / 255 for number, w in self.classes}
-        values = values * np.float32(1 - sum(counted.values()))
-        for number, one in counted.items():
-            values[number] += np.float32(one)
-        return values
-
-    def confidence(self, look: Look) -> NDArray[np.uint8]:
-        """Return the colorizer's, and 255 where a hint counts in full."""
-        own, hinted = self.base.confidence(look).astype(np.float32), self._hinted()
-        return np.rint(own + (_FULL - own) * hinted).astype(np.uint8)
-
-    def outside(self) -> NDArray[np.bool_]:
-        """Return where the colorizer says that no body is."""
-        return self.base.outside()
-
-    def totals(self) -> NDArray[np.float64]:
-        """Return the sums, hints included."""
-        return np.asarray(self.posteriors().sum(axis=(1, 2), dtype=np.float64))
-
-    def compact(self) -> HintedEvidence:
-        """Return it with the base as it is kept."""
-        return HintedEvidence(self.base.compact(), self.classes, self.colors)
-
-    def unpacked(self) -> HintedEvidence:
-        """Return it with the base as it is painted again and again."""
-        return HintedEvidence(self.base.unpacked(), self.classes, self.colors)
-
-    def _hinted(self) -> NDArray[np.float32]:
-        total = np.zeros(self.base.outside().shape, np.float32)
-        for _, part in (*self.classes, *self.colors):
-            total += part
-        return np.minimum(total / _FULL, 1)
-
-
 class Steering:
     """Hints on one colouring.
 
+    A network that takes hints (zhang2017) is told them, and decides how far they reach; a hint changes its own slice
+    then. For all others they spread along the gray.
+
     Parameters
     ----------
-    session : LiveColors
-        One that has classes: physics, segmentations, networks; a table has none.
+    session : ColoringSession
+        One that has classes (physics, segmentations, networks), or whose network takes hints; a table has none.
 
     Attributes
     ----------
     hints : tuple of Hint
     """
 
-    def __init__(self, session: LiveColors) -> None:
+    def __init__(self, session: ColoringSession) -> None:
         self._session = session
+        self._before: tuple[PointHint, ...] | None = None  # what the network was told by whoever made it
         self._hints: list[tuple[Hint, Spread, bool]] = []  # and whether it went through the volume
         self._base: dict[int, Evidence] = {}
         self._seen: dict[int, NDArray[np.uint8]] = {}
@@ -156,8 +75,17 @@ class Steering:
         """Whether hints have not gone through the volume yet."""
         return not all(done for _, _, done in self._hints)
 
+    @property
+    def palette(self) -> Palette | None:
+        """The classes that a hint may name, None where there are none."""
+        if not self._session.done:
+            return None
+        return self._session.colorizer.taught if self._session.takes_hints else self._session.look.palette  # type: ignore[attr-defined]
+
     def suggest(self, i: int, j: int, k: int, *, count: int = 5) -> list[Suggestion]:
         """Return the classes that a voxel most probably is, each with the colour it would have there.
+
+        None where a network takes hints that knows no tissue.
 
         Raises
         ------
@@ -165,6 +93,8 @@ class Steering:
             The slice is not coloured yet, or by a table.
         """
         self._require(k)
+        if self._session.takes_hints:
+            return []
         evidence, palette = self._session.evidence(k), self._session.look.palette
         assert evidence is not None
         assert palette is not None
@@ -189,12 +119,16 @@ class Steering:
         if not all(0 <= n < side for n, side in zip(hint.voxel, self._session.scan.shape, strict=True)):
             raise SettingError(f"The hint at {hint.voxel} is outside the scan of {self._session.scan.shape} voxels.")
         self._require(k)
-        palette = self._session.look.palette
+        palette = self.palette
         assert palette is not None
         if hint.tissue is not None and hint.tissue not in palette.names:
             raise SettingError(f'"{hint.tissue}" is no class here. Classes: {", ".join(palette.names)}.')
         if not self._session.rgba[k, j, i, 3]:
             raise SettingError("There is no colour at this place: it is outside the body.")
+        if self._session.takes_hints:
+            self._tell([*self._told(), PointHint(i, j, k, ab=hint.ab, tissue=hint.tissue)])
+            self._hints.append((hint, Spread((j, i), {}), False))
+            return k
         found = spread_in_slice(hint, self._gray(k), self._spacing())
         self._hints.append((hint, found, False))
         self._repaint(k)
@@ -205,6 +139,11 @@ class Steering:
         """Carry hints through the volume; yield each slice as it is repainted. Slices not coloured yet are left."""
         for number, (hint, found, done) in enumerate(self._hints):
             if done:
+                continue
+            if self._session.takes_hints:  # what could wait until the picture was there
+                self._session.settle(hint.voxel[2])
+                self._hints[number] = (hint, found, True)
+                yield hint.voxel[2]
                 continue
             whole = spread(hint, self._gray, self._spacing(), self._session.total, first=found)
             if number >= len(self._hints) or self._hints[number][0] is not hint:
@@ -220,15 +159,24 @@ class Steering:
         if not self._hints:
             return []
         _, found, _ = self._hints.pop()
-        return self._after(set(found.distances))
+        return self._tell(self._told()) if self._session.takes_hints else self._after(set(found.distances))
 
     def clear(self) -> list[int]:
         """Take all hints back; return the slices that were repainted."""
         slices = {k for _, found, _ in self._hints for k in found.distances}
         self._hints.clear()
-        return self._after(slices)
+        return self._tell(self._told()) if self._session.takes_hints else self._after(slices)
 
     # Inside
+
+    def _told(self) -> list[PointHint]:
+        """Return what the network is told now."""
+        if self._before is None:
+            self._before = self._session.hints
+        return [*self._before, *(PointHint(*hint.voxel, ab=hint.ab, tissue=hint.tissue) for hint in self.hints)]
+
+    def _tell(self, hints: list[PointHint]) -> list[int]:
+        return list(self._session.tell(hints))
 
     def _after(self, slices: set[int]) -> list[int]:
         touched = sorted(k for k in slices if k in self._base)
@@ -246,12 +194,12 @@ class Steering:
             self._session.amendments.pop("hints", None)
 
     def _require(self, k: int) -> None:
-        if self._session.done and self._session.look.palette is None:
+        if self._session.done and self.palette is None:
             raise SettingError(
                 "These colours have no classes (a colour table, or colours learned without tissue): steer a colouring "
                 "by tissue."
             )
-        if self._session.evidence(k) is None:
+        if self._session.evidence(k) is None and not (self._session.takes_hints and self._session.colored(k)):
             raise SettingError("This slice is not coloured yet.")
 
     def _spacing(self) -> tuple[float, float, float]:
@@ -300,11 +248,6 @@ class Steering:
 def _quantized(share: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return shares in 255 steps, rounded down: several of them sum to 1 at most."""
     return np.floor(share * np.float32(255.001)).astype(np.uint8)
-
-
-def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 __all__ = ["HintedEvidence", "Steering", "Suggestion"]

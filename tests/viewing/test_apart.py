@@ -23,6 +23,7 @@ from medcolor.bundles import bundle_names
 from medcolor.colorizers import load_colorizer
 from medcolor.colorizers.evidence import Look
 from medcolor.colorizers.network_slices import NetworkSlices
+from medcolor.colorizers.point_hints import Hint
 from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError, SettingError
 from medcolor.palettes import load_palette
@@ -31,9 +32,11 @@ from medcolor.viewing import choices
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.apart_serving import Bench, described
 from medcolor.viewing.apart_slices import apart_slices
+from medcolor.viewing.hints import Hint as SpreadHint
 from medcolor.viewing.interrupt import Cancelled
 from medcolor.viewing.named_bundles import card_of
 from medcolor.viewing.session import ColoringSession, Step
+from medcolor.viewing.steering import Steering
 
 PATIENCE = 120.0  # seconds for torch to be imported on a busy computer
 
@@ -102,6 +105,93 @@ def test_a_method_of_the_review_apart_gives_the_same_bytes_and_record_as_its_col
     again = load_colorizer(name, **look | {"strength": 0.4, "cvd": "tritan"})(scan)
     np.testing.assert_array_equal(session.result().rgb, again.rgb)
     session.close()
+
+
+def test_a_hint_reaches_the_network_and_gives_the_bytes_and_record_of_the_colorizer_with_that_hint(
+    apart: Apart, scan: Scan
+) -> None:
+    hints = [Hint(50, 30, 3, tissue="fat"), Hint(40, 60, 3, ab=(60.0, -40.0)), Hint(45, 40, 1, tissue="fluid")]
+    by = load_colorizer("ct_zhang2017")
+    for session in (
+        settled(ColoringSession(scan, colorizer="ct_zhang2017", apart=apart)),
+        settled(ColoringSession(scan, colorizer=by)),
+    ):
+        assert session.takes_hints
+        plain = session.rgba.copy()
+        assert session.tell(hints[:1]) == (3,)
+        assert session.tell(hints) == (1, 3)
+        changed = (session.rgba != plain).any(axis=(1, 2, 3))
+        assert changed.tolist() == [False, True, False, True, False, False]
+        list(session.work())
+        assert session.stale == 0
+        assert session.evidence(3) is not None
+        expected = load_colorizer("ct_zhang2017", hints=hints)(scan)
+        result = session.result()
+        np.testing.assert_array_equal(result.rgb, expected.rgb)
+        assert result.provenance.dumps() == expected.provenance.dumps()
+        assert session.fidelity() == (0, scan.voxels.size)
+        assert session.tell(()) == (1, 3)
+        np.testing.assert_array_equal(session.rgba, plain)
+        with pytest.raises(SettingError, match="outside the scan"):
+            session.tell([Hint(500, 0, 0, tissue="fat")])
+        with pytest.raises(SettingError, match="no class"):
+            session.tell([Hint(5, 5, 0, tissue="cheese")])
+        list(session.work())
+        np.testing.assert_array_equal(session.result().rgb, by(scan).rgb)
+    for other in ("ct_nazeri", "ct_welsh", "ct_tissue"):
+        silent = settled(ColoringSession(scan, colorizer=other, apart=apart))
+        assert not silent.takes_hints
+        with pytest.raises(SettingError, match="no hints"):
+            silent.tell(hints)
+
+
+def test_a_new_hint_runs_the_decoder_alone(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    by, ran = load_colorizer("ct_zhang2017"), list[str]()
+    for name in ("encode", "decode"):
+        own = getattr(by.network, name)  # type: ignore[attr-defined]
+
+        def counted(*given: Any, _own: Any = own, _name: str = name, **told: Any) -> Any:
+            ran.append(_name)
+            return _own(*given, **told)
+
+        monkeypatch.setattr(by.network, name, counted)  # type: ignore[attr-defined]
+    session = ColoringSession(scan, colorizer=by)
+    session.color_slice(2)
+    ran.clear()
+    for step in range(3):
+        session.tell([Hint(40 + step, 40, 2, tissue="fat")])
+    assert ran == ["decode"] * 3
+    for k in (0, 1, 3, 2):  # two are remembered beside it, not three
+        session.color_slice(k) if k != 2 else session.tell([])
+    assert ran == ["decode"] * 3 + ["encode", "decode"] * 4
+
+
+def test_hints_of_the_panel_are_told_to_a_network_that_takes_them_and_taken_back(apart: Apart, scan: Scan) -> None:
+    session = settled(ColoringSession(scan, colorizer="ct_zhang2017", apart=apart))
+    plain, steering = session.rgba.copy(), Steering(session)
+    assert steering.palette is not None
+    assert "fat" in steering.palette.names
+    session.cancel()  # of the work in the background: no reason to refuse a hint
+    assert steering.add(SpreadHint((50, 30, 3), "fat")) == 3
+    assert steering.add(SpreadHint((40, 60, 3), ab=(60.0, -40.0))) == 3
+    assert steering.waiting
+    assert list(steering.spread()) == [3, 3]
+    assert not steering.waiting
+    assert session.stale == 0
+    assert steering.suggest(50, 30, 3) == []
+    expected = load_colorizer("ct_zhang2017", hints=[Hint(50, 30, 3, tissue="fat"), Hint(40, 60, 3, ab=(60.0, -40.0))])(
+        scan
+    )
+    np.testing.assert_array_equal(session.result().rgb, expected.rgb)
+    with pytest.raises(SettingError, match="no class"):
+        steering.add(SpreadHint((50, 30, 3), "cheese"))
+    assert len(steering.hints) == 2
+    assert steering.undo() == [3]
+    assert steering.clear() == [3]
+    np.testing.assert_array_equal(session.rgba, plain)
+    silent = settled(ColoringSession(scan, colorizer="ct_nazeri", apart=apart))
+    with pytest.raises(SettingError, match="no classes"):
+        Steering(silent).add(SpreadHint((50, 30, 3), "fat"))
 
 
 def test_what_a_method_apart_does_not_have_is_refused_with_its_own_words(apart: Apart, scan: Scan) -> None:
