@@ -1,11 +1,16 @@
 """Whether the viewer stays alive while a scan is coloured, and how soon what is chosen is seen.
 
-Run:  xvfb-run -a python benchmarks/viewer_speed.py SERIES_FOLDER [--colorizer auto] [--runs 9] [--at-once]
+Run:  xvfb-run -a python benchmarks/viewer_speed.py SERIES_FOLDER [--colorizer auto] [--runs 9] [--presses 5]
+                                                    [--at-once]
 
 Prints the worst wait of a 10 ms timer on the Qt loop, by what the session was doing; the first coloured slice beside
-one bare forward pass of the network at that size and one draw of the canvas; how long a cancel takes; and what a
-repaint costs beyond napari's own draw of an RGB layer. The button is pressed when the process that runs the network is
-ready, as it is for whoever looks at the scan first; with --at-once, as soon as the window is there.
+one bare forward pass of the network at that size, with what it is told, and one draw of the canvas; how long a cancel
+takes; and what a repaint costs beyond napari's own draw of an RGB layer. The button is pressed when all is ready, as it
+is for whoever looks at the scan first, and on a slice that the network has not seen yet; with --at-once, as soon as the
+window is there. The first slice is pressed for again --presses times, each time by a new session.
+
+--colorizer slowest: the shipped colorizers of the scan's modality are asked about one slice each, in a process of their
+own, and the slowest one is measured. --colorizer all: every one of them, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +18,15 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medcolor.viewing.named_bundles import NamedBundle
+from medcolor.viewing.choices import takes
+from medcolor.viewing.named_bundles import NamedBundle, NamedMethod
 
 _TIMER, _BAR = 10, 100  # ms
 
@@ -132,9 +140,7 @@ def seconds(action: Callable[[], Any], runs: int) -> float:
 
 def forward(session: Any, runs: int) -> float | None:
     """Return the time of one bare forward pass over a slice; None where no network colours."""
-    import numpy as np
-
-    if not isinstance(session.colorizer, NamedBundle):
+    if not isinstance(session.colorizer, NamedBundle | NamedMethod):
         return None
     import torch
 
@@ -142,10 +148,65 @@ def forward(session: Any, runs: int) -> float | None:
 
     network: Any = load_colorizer(session.colorizer.name).network  # type: ignore[attr-defined]
     ni, nj, _ = session.scan.shape
-    batch = torch.from_numpy(np.zeros((1, network.in_channels, nj, ni), np.float32))
+    gray = torch.zeros(1, getattr(network, "in_channels", 1), nj, ni)
     volume = (torch.zeros(1, network.summary),) if getattr(network, "summary", 0) else ()
+    told = {}
+    if "posteriors" in getattr(network, "needs", ()):
+        told["posteriors"] = torch.full((1, network.semantic, nj, ni), 1 / network.semantic)
     with torch.inference_mode():
-        return seconds(lambda: network(batch, *volume), runs)
+        network(gray, *volume, **told)  # the first run at a size is slower
+        return seconds(lambda: network(gray, *volume, **told), runs)
+
+
+def presses(viewer: Any, panel: Any, colorizer: str, count: int) -> list[float]:
+    """Return how long the first coloured slice took after a press, by new sessions that were got ready."""
+    coloring, times = panel.scene.coloring, []
+    for _ in range(count):
+        until(lambda: not coloring.working)
+        for session in coloring._sessions.values():
+            session.close()
+        coloring._sessions.clear()
+        coloring.session = None
+        coloring.get_ready(**panel.look.arguments())
+        until(lambda: coloring.prepared)
+        step(viewer, coloring)
+        started = time.perf_counter()
+        panel.color()
+        until(lambda: coloring.place_of_layer.shows(coloring.session))
+        draw(viewer)
+        times.append(time.perf_counter() - started)
+        coloring.cancel()
+    until(lambda: not coloring.working)
+    return times
+
+
+def step(viewer: Any, coloring: Any) -> None:
+    """Go to the next slice: one that nothing has been computed of."""
+    axis = viewer.dims.ndim - 3 + coloring.placement.slice_axis
+    viewer.dims.set_current_step(axis, viewer.dims.current_step[axis] + 1)
+    draw(viewer)
+
+
+def ranked(series: Path) -> list[tuple[float, str]]:
+    """Return (seconds for one slice, name) of the shipped colorizers of a scan, the slowest first; tables left out."""
+    from medcolor.colorizers import load_colorizer
+    from medcolor.colorizers.slicewise import slicewise
+    from medcolor.io import read
+    from medcolor.viewing.choices import colorizers
+
+    scan, times = read(series), []
+    for name in colorizers(scan):
+        if name != "auto" and not name.startswith("lut:"):
+            slices = slicewise(load_colorizer(name), scan)
+            slices.evidence(scan.shape[2] // 2)
+            times.append((seconds(lambda slices=slices: slices.evidence(scan.shape[2] // 2), 3), name))
+    return sorted(times, reverse=True)
+
+
+def in_a_process(*arguments: str) -> str:
+    """Run this benchmark in a process of its own, and return what it prints."""
+    done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
 
 
 def repaints(viewer: Any, panel: Any, runs: int) -> None:
@@ -176,53 +237,98 @@ def repaints(viewer: Any, panel: Any, runs: int) -> None:
 
     own = seconds(plain, runs)
     print(f"napari draws an RGB layer in {1000 * own:.0f} ms")
+    known = takes(coloring.session.colorizer)
     for change in (strength, palette, window):
+        if change is palette and "palette" not in known:
+            print(
+                f"palette: not repainted, {coloring.session.colorizer.name} has colours of its own and refuses another"
+            )
+            continue
         change()
         took = seconds(change, runs)
         print(f"{change.__name__}: {1000 * (took - own):+.0f} ms beyond that, {took / own:.2f} times (bar: +50 ms)")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("series", type=Path)
-    parser.add_argument("--colorizer", default="auto")
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--at-once", action="store_true", help="press before anything is ready")
-    chosen = parser.parse_args()
-    viewer, panel = opened(chosen.series, chosen.colorizer)
+def measure(series: Path, colorizer: str, runs: int, again: int, at_once: bool) -> None:
+    """Measure one colorizer and print."""
+    viewer, panel = opened(series, colorizer)
     coloring = panel.scene.coloring
-    canvas = seconds(lambda: draw(viewer), chosen.runs)
-
+    canvas = seconds(lambda: draw(viewer), runs)
     pulse = Pulse(lambda: str(coloring.session.step) if coloring.session is not None else "getting ready")
-    if not chosen.at_once:
+    if not at_once:
         print(f"ready {until(lambda: coloring.prepared):.1f} s after the window")
+        step(viewer, coloring)
     panel.color()
-    first = until(lambda: coloring.shown)
+    first = until(lambda: coloring.shown or not coloring.working)
+    if not coloring.shown:
+        raise SystemExit(f"{colorizer} colours nothing here: {coloring.session.step}.")
     started = time.perf_counter()
     draw(viewer)
     first += time.perf_counter() - started
     whole = first + until(lambda: not coloring.working)
     pulse.stop()
+    print(
+        f"{coloring.session.status}; gray recoverable: {coloring.fidelity[0]} of {coloring.fidelity[1]} pixels differ"
+    )
     print(f"first coloured slice {1000 * first:.0f} ms after the press, all {coloring.session.total} {whole:.1f} s")
-    bare = forward(coloring.session, chosen.runs)
-    if bare is not None:
-        print(f"one bare forward {1000 * bare:.0f} ms, one draw {1000 * canvas:.0f} ms")
-        print(f"first coloured slice: {first / (bare + canvas):.2f} times one bare forward and one draw (bar: 3)")
-    print(f"load of this computer: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"gray recoverable: {coloring.fidelity[0]} of {coloring.fidelity[1]} pixels differ")
-    repaints(viewer, panel, chosen.runs)
+    repaints(viewer, panel, runs)
 
     until(lambda: not coloring.working)
-    again = panel.scene.coloring
-    again._sessions.clear()
-    again.start(colorizer=chosen.colorizer)
-    until(lambda: again.session.step in {"looking at the whole volume", "colouring"} or not again.working)
+    coloring._sessions.clear()
+    coloring.start(**panel.look.arguments())
+    until(lambda: coloring.session.step in {"looking at the whole volume", "colouring"} or not coloring.working)
     started = time.perf_counter()
-    again.cancel()
-    until(lambda: not again.working)
+    coloring.cancel()
+    until(lambda: not coloring.working)
     print(f"cancel took {1000 * (time.perf_counter() - started):.0f} ms (bar: 2000 ms)")
+
+    more = presses(viewer, panel, colorizer, again)
+    network = coloring.session.colorizer
+    print(f"torch in the window's process: {'imported' if 'torch' in sys.modules else 'never imported'}")
+    bare = forward(coloring.session, runs)
     viewer.close()
+    if bare is not None:
+        times = [first, *more]
+        said = ", ".join(
+            f"{name} {1000 * f(times):.0f} ms" for name, f in (("best", min), ("median", statistics.median))
+        )
+        print(
+            f"first coloured slice, {len(times)} presses: {said}; {network.name}: one bare forward {1000 * bare:.0f} ms"
+        )
+        ratios = [f(times) / (bare + canvas) for f in (min, statistics.median, max)]
+        print(
+            "that is {:.2f} (best), {:.2f} (median), {:.2f} (worst) times ".format(*ratios)
+            + f"one bare forward and one draw ({1000 * canvas:.0f} ms); bar: 3"
+        )
+    print(f"load of this computer: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("series", type=Path)
+    parser.add_argument("--colorizer", default="auto", help="a name, slowest or all")
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--presses", type=int, default=5)
+    parser.add_argument("--at-once", action="store_true", help="press before anything is ready")
+    parser.add_argument(
+        "--rank", action="store_true", help="only ask every colorizer about a slice, and print how long"
+    )
+    chosen = parser.parse_args()
+    if chosen.rank:
+        for took, name in ranked(chosen.series):
+            print(f"{name} {1000 * took:.0f} ms")
+        return
+    colorizer, rest = chosen.colorizer, ["--runs", str(chosen.runs), "--presses", str(chosen.presses)]
+    if colorizer in {"slowest", "all"}:
+        order = in_a_process(str(chosen.series), "--rank")
+        print(f"one slice, colorizer by colorizer:\n{order}", flush=True)
+        names = [line.split()[0] for line in order.splitlines()]
+        for name in names if colorizer == "all" else names[:1]:
+            at_once = ["--at-once"] if chosen.at_once else []
+            print(f"== {name}\n" + in_a_process(str(chosen.series), "--colorizer", name, *rest, *at_once), flush=True)
+        return
+    measure(chosen.series, colorizer, chosen.runs, chosen.presses, chosen.at_once)
 
 
 if __name__ == "__main__":
