@@ -101,6 +101,8 @@ def run_batch(
     if settings.deidentify and conduct.source_uids:
         raise SettingError("--source-uids would say in the manifests what --deidentify takes away: leave one out.")
     wanted, progress = expand(inputs), Progress(quiet=conduct.quiet)
+    if any(each.path.resolve() == out.resolve() for each in wanted):
+        raise SettingError(f"{out}: this output folder is an input, and inputs are only read: name another.")
     pool = engine or PoolEngine(conduct.workers, conduct.caps)
     looker = pool.children[0] if isinstance(pool, PoolEngine) else Child(conduct.caps)
     try:

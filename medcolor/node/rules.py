@@ -130,6 +130,10 @@ def read_config(path: Path) -> NodeConfig:
 
     try:
         record = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such file of rules.") from None
+    except OSError as error:
+        raise SettingError(f"{path}: this file of rules cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingError(f"{path}: this is no YAML in UTF-8.") from None
     try:

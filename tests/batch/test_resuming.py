@@ -230,6 +230,16 @@ def test_a_read_only_output_is_refused(source: Path, tmp_path: Path) -> None:
             subprocess.run(["umount", "-l", str(out)], check=False)
 
 
+def test_an_output_in_the_place_of_an_input_is_refused(source: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(source / "0", tmp_path / "in")
+    before = sorted(mine.rglob("*"))
+    (tmp_path / "link").symlink_to(mine)
+    for out in (mine, tmp_path / "link"):
+        with pytest.raises(SettingError, match="inputs are only read"):
+            run(mine, out)
+    assert sorted(mine.rglob("*")) == before
+
+
 def test_an_output_in_the_place_of_a_file_is_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OSError, match="cannot be written"):

@@ -225,3 +225,10 @@ def test_rules_that_cannot_be_are_refused_with_the_file_and_the_place(
     with pytest.raises(SettingError, match=words) as caught:
         read_config(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_of_rules_that_is_not_there_or_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone.yaml: there is no such file of rules"):
+        read_config(tmp_path / "gone.yaml")
+    with pytest.raises(SettingError, match="cannot be read"):
+        read_config(tmp_path)
