@@ -52,24 +52,30 @@ def one(source: str, out: str, workers: str, colorizer: str) -> None:
     print(json.dumps({"seconds": report.seconds, "cpu": cpu(), "parent": parent, "child": engine.peak}))
 
 
-def workers(base: Path) -> None:
+def workers(base: Path) -> float:
+    """Return how much faster two workers are than one, by processor seconds."""
     source = make(base / "in", 24, (256, 256, 24))
     one_, two = (run(source, base / f"out{n}", n, "physics") for n in (1, 2))
     print(f"workers: one {one_['seconds']:.1f} s, two {two['seconds']:.1f} s: {one_['seconds'] / two['seconds']:.2f} x")
     used = 2 * one_["cpu"] / two["cpu"]  # what two free processors would come to, start-up of two children included
     print(f"workers: processor seconds {one_['cpu']:.1f} and {two['cpu']:.1f}: {used:.2f} x on free processors")
+    return used
 
 
-def memory(base: Path) -> None:
+def memory(base: Path) -> float:
+    """Return how much more memory 200 series take than 20."""
     peaks = {}
     for count in (20, 200):
         found = run(make(base / f"in{count}", count, (64, 64, 8)), base / f"out{count}", 1)
         peaks[count] = found["parent"], found["child"]
         print(f"memory, {count} series: parent {peaks[count][0] / 2**20:.0f}, child {peaks[count][1] / 2**20:.0f} MiB")
-    print(f"memory: 200 series take {sum(peaks[200]) / sum(peaks[20]):.2f} x the memory of 20")
+    more = sum(peaks[200]) / sum(peaks[20])
+    print(f"memory: 200 series take {more:.2f} x the memory of 20")
+    return more
 
 
-def pydicom(base: Path) -> None:
+def pydicom(base: Path) -> float:
+    """Return how long ``lut`` takes of the time of bare pydicom, by processor seconds."""
     source = make(base / "in", 6, (512, 512, 40))
     since, used = time.monotonic(), cpu()
     bare(source, base / "bare")
@@ -79,8 +85,9 @@ def pydicom(base: Path) -> None:
         f"pydicom: bare {wall:.1f} s ({used:.1f} s processor); lut batch {found['seconds']:.1f} s: "
         f"{found['seconds'] / wall:.2f} x"
     )
-    more = found["cpu"] - empty["cpu"]  # without start-up: five of the six series
-    print(f"pydicom: in processor seconds, start-up left out: {more / (used * 5 / 6):.2f} x")
+    more = (found["cpu"] - empty["cpu"]) / (used * 5 / 6)  # without start-up: five of the six series
+    print(f"pydicom: in processor seconds, start-up left out: {more:.2f} x")
+    return more
 
 
 def bare(source: Path, out: Path) -> None:
