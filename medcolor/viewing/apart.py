@@ -178,11 +178,16 @@ class _Process:
             while True:
                 self._said.put(take(stream))
         except (EOFError, OSError, ValueError):
+            pass
+        except BaseException:
+            self._child.kill()  # nobody would hear it any more
+            raise
+        finally:
             self._said.put(None)
-        self._child.wait()
-        for end in (stream, cast(BinaryIO, self._child.stdin)):
-            with suppress(OSError):
-                end.close()
+            self._child.wait()
+            for end in (stream, cast(BinaryIO, self._child.stdin)):
+                with suppress(OSError):
+                    end.close()
 
     def _death(self) -> ColoringProcessError:
         code = self._child.wait()

@@ -83,7 +83,7 @@ class PreparedColors(LiveColors):
             self._preparing.release()
 
     def _set_up(self) -> None:
-        if self._apart is not None:
+        if self._apart is not None and self._bundle() is not None:
             self._apart.start()  # while this process does its part
         warm_up()
         self._check()

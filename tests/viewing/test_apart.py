@@ -270,6 +270,17 @@ def test_a_change_of_look_repaints_without_asking_and_the_result_is_exact_again(
     np.testing.assert_array_equal(session.result().rgb, expected.rgb)
 
 
+def test_what_needs_no_network_starts_no_process(scan: Scan) -> None:
+    fresh = Apart()
+    for colorizer in ("physics", "lut:hot_iron"):
+        session = ColoringSession(scan, colorizer=colorizer, apart=fresh)
+        session.get_ready()
+        settled(session)
+        session.result()
+        assert fresh.pid is None
+    fresh.close()
+
+
 def test_a_session_that_was_got_ready_is_the_one_that_works(apart: Apart, scan: Scan) -> None:
     session = ColoringSession(scan, colorizer="auto", apart=apart)
     session.get_ready()
