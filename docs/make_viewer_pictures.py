@@ -51,6 +51,15 @@ def opened(sample: str) -> tuple[Any, Any]:
     return viewer, panel
 
 
+def clear_of_legend(viewer: Any) -> None:
+    """Make the image smaller and drag it down to the left, as one does where the legend covers it."""
+    camera = viewer.scene.camera
+    camera.zoom *= 0.8
+    depth, down, right = camera.center
+    camera.center = (depth, down - 45 / camera.zoom, right + 75 / camera.zoom)  # pixels on the screen
+    wait(0.5)
+
+
 def point_at(viewer: Any, across: float, down: float) -> None:
     """Move the mouse over the canvas, to shares of its size, as a hand would: by way of another place."""
     native = viewer.window._qt_viewer.canvas.native
@@ -64,8 +73,9 @@ def color() -> Any:
     viewer, panel = opened("real_ct")
     panel.look.window.setCurrentIndex(panel.look.window.findText("soft", Qt.MatchFlag.MatchStartsWith))
     panel.look.window.activated.emit(panel.look.window.currentIndex())
+    clear_of_legend(viewer)
     wait(2.0)
-    point_at(viewer, 0.5, 0.62)
+    point_at(viewer, 0.36, 0.7)
     return viewer
 
 
@@ -73,18 +83,18 @@ def split() -> Any:
     """Show gray beside colour."""
     viewer, panel = opened("real_mr_brain")
     _press(panel, "Split")
+    clear_of_legend(viewer)
+    point_at(viewer, 0.6, 0.6)
     wait(1.0)
     return viewer
 
 
 def planes() -> Any:
     """Show three planes with one cursor."""
-    viewer, panel = opened("real_mr_brain")
+    viewer, _ = opened("real_mr_brain")
     dock, three = viewer.window.add_plugin_dock_widget("medcolor", "Three planes", tabify=True)
-    panel.trust.legend.setChecked(False)  # on a narrow canvas it covers much
     dock.raise_()
-    viewer.window._qt_window.resizeDocks([dock], [640], Qt.Orientation.Horizontal)  # as one drags its edge
-    wait(0.5)
+    clear_of_legend(viewer)
     three.move_to(three.planes.placement.position(80, 140, 72))
     wait(1.0)
     return viewer
