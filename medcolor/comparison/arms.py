@@ -38,6 +38,7 @@ _NOTES: Mapping[str, tuple[bool, str]] = MappingProxyType(
         "shuffled": (True, "the colour of tissue, exchanged among the pixels of each slice"),
         "smooth": (True, "random chroma that changes slowly"),
         "position": (True, "the place of a pixel as its chroma"),
+        "blurred": (True, f"gray, and gray blurred by {controls.BLUR:g} pixels as a channel: the neighbourhood alone"),
         "posterior": (True, "gray, and what the trained bundle says of tissue, as channels instead of a colour"),
         "confidence": (False, "colour of the trained bundle, and how sure it is, as a further channel"),
         "init_colorizer": (True, "gray; the network first learned to give the colours of tissue, without labels"),
@@ -67,7 +68,7 @@ class Arm:
     identity : str
         Hash of what the channels depend on besides the scan: weights, tables, palettes.
     gray_channels : int
-        How many channels are the lightness itself and change with it when it is jittered.
+        How many channels are the lightness itself, sharp or blurred, and change with it when it is jittered.
     placed : bool
         The chroma belongs to the place in the image, and stays there when the image is moved.
     recolored : bool
@@ -174,6 +175,10 @@ class _Maker:
             return replace(arm, render=lambda scan, rng: controls.smooth(renders.neutral(scan), rng))
         if self.base == "position":
             return replace(arm, render=lambda scan, rng: controls.position(renders.neutral(scan)), placed=True)
+        if self.base == "blurred":
+            return replace(
+                arm, channels=2, gray_channels=2, render=lambda scan, rng: controls.blurred(renders.neutral(scan))
+            )
         if self.base == "init_selfsupervised":
             return replace(arm, channels=1, pretraining="selfsupervised")
         if self.base.startswith("rgb:"):

@@ -1,7 +1,8 @@
 """Chroma that says nothing of the image: what an arm of colour must beat.
 
 All take slices as shown, CIELAB / 100 of (nk, 3, nj, ni), and leave the lightness as it is. Chroma here need not be
-one that a display can show: a control that gave way to the gamut would know the gray again.
+one that a display can show: a control that gave way to the gamut would know the gray again. One has no chroma but a
+second lightness.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 Channels = NDArray[np.float32]
 REACH = 0.5  # of a* and b* / 100 from one side of the image to the other, either way from 0
+BLUR = 2.0  # pixels of the image as shown, standard deviation
 _COARSE = 4  # nodes of the random field along a side
 
 
@@ -54,4 +56,15 @@ def position(shown: Channels) -> Channels:
     return out
 
 
-__all__ = ["REACH", "Channels", "position", "shuffled", "smooth"]
+def blurred(shown: Channels) -> Channels:
+    """Return the lightness, and the lightness after a Gaussian of BLUR pixels as a second channel.
+
+    What a colorizer knows of a pixel's neighbourhood, without colour: (nk, 2, nj, ni).
+    """
+    from scipy import ndimage
+
+    gray = shown[:, 0]
+    return np.stack([gray, ndimage.gaussian_filter(gray, (0, BLUR, BLUR), mode="nearest")], axis=1)
+
+
+__all__ = ["BLUR", "REACH", "Channels", "blurred", "position", "shuffled", "smooth"]

@@ -8,7 +8,7 @@ import pytest
 from medcolor.cielab import lab_to_rgb
 from medcolor.color import restore_gray
 from medcolor.comparison.arms import ARMS, is_control, load_arm, with_pictures
-from medcolor.comparison.controls import REACH, position, shuffled, smooth
+from medcolor.comparison.controls import BLUR, REACH, blurred, position, shuffled, smooth
 from medcolor.comparison.grid import on_grid
 from medcolor.comparison.learned_augmentation import variant
 from medcolor.comparison.phantoms import phantom_task
@@ -84,6 +84,21 @@ def test_position_depends_on_the_place_alone() -> None:
     assert (one[:, 1:].min(), one[:, 1:].max()) == (-REACH, REACH)
 
 
+def test_blurred_keeps_the_gray_and_adds_what_a_gaussian_makes_of_it(scan: Scan) -> None:
+    from skimage.filters import gaussian
+
+    arm, light = load_arm("blurred", TASK), lightness(scan)
+    out = rendered("blurred", scan)
+    assert arm.control
+    assert out.shape[1] == arm.channels == 2
+    assert np.array_equal(out[:, 0], light)
+    for slice_, seen in zip(light, out[:, 1], strict=True):
+        np.testing.assert_allclose(seen, gaussian(slice_, BLUR, mode="nearest"), atol=1e-5)
+    point = np.zeros((1, 3, 33, 33), np.float32)
+    point[0, 0, 16, 16] = 1
+    assert blurred(point)[0, 1].sum() == pytest.approx(1, abs=1e-3)
+
+
 def test_smooth_chroma_is_smooth_random_and_blind() -> None:
     image = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
     out = smooth(image, np.random.default_rng(5))
@@ -128,7 +143,9 @@ def test_what_is_no_arm_is_refused(spec: str, error: type[Exception], said: str,
 
 
 def test_every_arm_says_what_it_is_and_gray_is_a_control() -> None:
-    assert {"gray", "gray_again", "gray3", "shuffled", "smooth", "position"} <= {n for n in ARMS if is_control(n)}
+    assert {"gray", "gray_again", "gray3", "shuffled", "smooth", "position", "blurred"} <= {
+        n for n in ARMS if is_control(n)
+    }
     assert not any(map(is_control, ("tissue", "physics", "lut", "rgb:somewhere", "my_bundle")))
 
 
