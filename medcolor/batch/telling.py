@@ -35,6 +35,7 @@ def closing_lines(accounts: Accounts) -> list[str]:
     if done or partial:
         parts = [f"{many(done + partial, 'series')} coloured"]
         parts += [f"{partial} of them in part"] if partial else []
+        parts += [f"{accounts.earlier} finished before"] if accounts.earlier else []
         if codes:
             why = ", ".join(f"{code} {count}" for code, count in codes.most_common())
             parts.append(f"{codes.total()} refused or failed ({why})")

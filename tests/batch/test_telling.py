@@ -99,7 +99,12 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_so_do_its_metrics(
     out, target = tmp_path / "out", tmp_path / "m.prom"
     command = nights.command(tmp_path / "in", "-o", out, "--workers", "1", "--metrics", target)
     process = subprocess.Popen(
-        command, env=nights.environment(tmp_path / "env"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        command,
+        env=nights.environment(tmp_path / "env"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background has it ignored
     )
     since = time.monotonic()
     while not list(out.glob("*/*/provenance.json")):
