@@ -128,7 +128,8 @@ class Running:
             self.paused = True
             self.tell()
             self.progress.say(
-                "paused: no space is left for the output. Make room, and it goes on; nothing is half-written.",
+                "paused: no space is left on the output's disk. Make room, and it goes on by itself (it looks every "
+                f"{self.pause:g} s); nothing is half-written.",
                 always=True,
             )
 
