@@ -11,7 +11,7 @@ from napari_plugin.preferences import prefer, preference
 
 _SOON = 100  # ms: the scan is seen first
 _greeted: WeakSet[Any] = WeakSet()
-_OFFER = "Colours are judged against what surrounds them: the reading-room theme is a neutral, dark gray."
+_OFFER = "Use the neutral gray reading-room theme?"  # napari cuts longer ones
 
 
 def greet(viewer: Any) -> None:
@@ -33,11 +33,14 @@ def greet(viewer: Any) -> None:
 
 
 def _open_panel(viewer: Any) -> None:
+    from qtpy.QtCore import QTimer
+
     from napari_plugin.panel import ColorPanel
 
     window = desk.window_of(viewer)
     if window is not None and window.isVisible() and not window.findChildren(ColorPanel):
         viewer.window.add_plugin_dock_widget("medcolor", "Colour")
+        QTimer.singleShot(_SOON, window, viewer.reset_view)  # the canvas has become narrower
 
 
 def _offer(viewer: Any) -> None:

@@ -218,6 +218,9 @@ def test_the_first_scan_brings_the_colour_panel_and_later_ones_no_second(
     qtbot.waitUntil(lambda: len(panels()) == 1, timeout=10_000)
     (panel,) = panels()
     assert panel.scene.coloring.gray is layer, "one press from colour"
+    qtbot.wait(300)
+    width = layer.extent.world[1][-1] - layer.extent.world[0][-1]
+    assert width * viewer.scene.camera.zoom < viewer.canvas.size[1], "the scan is whole beside the panel"
     welcome._greeted.discard(viewer)
     viewer.open_sample("medcolor", "phantom_us")
     qtbot.wait(300)
