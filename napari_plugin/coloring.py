@@ -116,7 +116,7 @@ class Coloring:
         if known is not None:
             session.recolor(**look)
             if session.done:
-                self._show_soon()
+                self._show()
         self._run()
 
     @property

@@ -279,11 +279,12 @@ def test_a_refusal_is_one_sentence_and_the_panel_goes_on(open_panel: Opener, sai
     panel = open_panel(scan)
     assert len(said) == 1
     assert said[0]
-    assert panel.viewer.layers[-1].name == "it (gray)"
+    assert layers.layers_of(panel.viewer, "color") == [], "its place is empty"
     assert panel.top.button.isEnabled()
     panel.look.colorizer.setCurrentText("lut:viridis")
     finish(qtbot, panel)
-    assert panel.viewer.layers[-1].name == "it (colour)"
+    assert [layer.name for layer in layers.layers_of(panel.viewer, "color")] == ["it (colour)"]
+    assert len(panel.viewer.layers) == 2
 
 
 def test_a_panel_that_is_opened_again_takes_up_the_layer_that_is_there(
