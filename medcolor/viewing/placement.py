@@ -3,13 +3,16 @@
 The canvas world is (z, y, x) in LPS millimetres: z grows to the head, y to the back, x to the patient's left. With y
 down and x to the right an axial slice appears as radiologists read it, patient left on the right of the screen. No
 voxel is resampled: axes are exchanged by a view, directions turned by a negative scale. Grids that are oblique to the
-patient cannot be shown there; they keep their own axes with true spacing, and a note says so.
+patient cannot be shown there; they keep their own grid with true spacing, each axis where the nearest of the patient's
+would be, and a note says so.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from itertools import permutations
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from medcolor.geometry import Space
 from medcolor.scan import KAxis, Scan
 
+T = TypeVar("T")
 Triple = tuple[float, float, float]
 Axes = tuple[int, int, int]
 
@@ -97,37 +101,44 @@ def place(scan: Scan) -> Placement:
             (across[1], j, i), (0.0, 0.0, 0.0), (across[0], unit, unit), (first, "row", "column"), note=note
         )  # fmt: skip
     lps = geometry.to_lps()
-    world_of = _aligned(lps[:3, :3], geometry.shape)
-    if world_of is None:
+    world_of = _nearest(lps[:3, :3])
+    voxel_of = {world: voxel for voxel, world in enumerate(world_of)}  # x, y, z -> i, j, k
+    axes = (2 - voxel_of[2], 2 - voxel_of[1], 2 - voxel_of[0])
+    stepped = axes.index(0)
+    down, right = (axis for axis in range(3) if axis != stepped)
+    z, y, x = (float(lps[world, voxel_of[world]]) for world in (2, 1, 0))
+    layout: dict[str, Any] = {"axes": axes, "order": (stepped, down, right), "upward": stepped != 0}
+    if _leans(lps[:3, :3], world_of, geometry.shape):
         said = (
             "Oblique to the patient's axes: shown on its own voxel grid with true spacing; canvas positions are not "
             "patient positions."
         )
+        sides = (math.copysign(geometry.spacing[2 - axis], way) for axis, way in zip(axes, (z, y, x), strict=True))
+        names = (("slice", "row", "column")[axis] for axis in axes)
         return Placement(
-            (k, j, i), (0.0, 0.0, 0.0), ("mm", "mm", "mm"), ("slice", "row", "column"),
+            _three(*sides), (0.0, 0.0, 0.0), ("mm", "mm", "mm"), _three(*names), **layout,
             affine=geometry.affine, note=f"{said} {note}" if note else said,
         )  # fmt: skip
-    voxel_of = {world: voxel for voxel, world in enumerate(world_of)}  # x, y, z -> i, j, k
-    scale = [float(lps[world, voxel_of[world]]) for world in (2, 1, 0)]
-    translate = [float(lps[world, 3]) for world in (2, 1, 0)]
-    axes = (2 - voxel_of[2], 2 - voxel_of[1], 2 - voxel_of[0])
-    stepped = axes.index(0)
-    down, right = (axis for axis in range(3) if axis != stepped)
-    return Placement(
-        (scale[0], scale[1], scale[2]), (translate[0], translate[1], translate[2]), ("mm", "mm", "mm"),
-        ("z", "y", "x"), axes, (stepped, down, right), upward=stepped != 0, note=note,
-    )  # fmt: skip
+    translate = (float(lps[2, 3]), float(lps[1, 3]), float(lps[0, 3]))
+    return Placement((z, y, x), translate, ("mm", "mm", "mm"), ("z", "y", "x"), **layout, note=note)
 
 
-def _aligned(linear: NDArray[np.float64], shape: tuple[int, int, int]) -> list[int] | None:
-    """Return which of x, y, z each of i, j, k runs along; None where a corner would be half a voxel off."""
-    world_of = [int(axis) for axis in np.abs(linear / np.linalg.norm(linear, axis=0)).argmax(axis=0)]
-    if sorted(world_of) != [0, 1, 2]:
-        return None
+def _three(first: T, second: T, third: T) -> tuple[T, T, T]:
+    return first, second, third
+
+
+def _nearest(linear: NDArray[np.float64]) -> tuple[int, ...]:
+    """Return which of x, y, z each of i, j, k runs along most, each of them once."""
+    along = np.abs(linear / np.linalg.norm(linear, axis=0))
+    return max(permutations(range(3)), key=lambda world_of: float(along[list(world_of), range(3)].sum()))
+
+
+def _leans(linear: NDArray[np.float64], world_of: tuple[int, ...], shape: tuple[int, int, int]) -> bool:
+    """Whether a corner would be half a voxel off, were the grid taken for one along the patient's axes."""
     off = linear.copy()
-    off[world_of, range(3)] = 0
+    off[list(world_of), range(3)] = 0
     reach = np.abs(off) @ (np.array(shape) - 1.0)
-    return world_of if reach.max() < 0.5 * np.linalg.norm(linear, axis=0).min() else None
+    return bool(reach.max() >= 0.5 * np.linalg.norm(linear, axis=0).min())
 
 
 def letters(scan: Scan, axis: int, flipped: tuple[bool, bool] = (False, False)) -> tuple[str, str, str, str]:
@@ -169,10 +180,20 @@ def _directions(scan: Scan) -> list[str]:
         return ["", column, row] if known else ["", "", ""]
     if place(scan).axis_labels == ("z", "y", "x"):
         return [names[0] for names in _WORLD]
-    lps = geometry.to_lps()[:3, :3]
-    unit = lps / np.linalg.norm(lps, axis=0)
-    across = "" if scan.k_axis is not KAxis.SPACE else _toward(unit[:, 2])
-    return [across, _toward(unit[:, 1]), _toward(unit[:, 0])]
+    toward = [_toward(direction) for direction in canvas_directions(scan)]
+    if scan.k_axis is not KAxis.SPACE:
+        toward[place(scan).slice_axis] = ""
+    return toward
+
+
+def canvas_directions(scan: Scan) -> NDArray[np.float64]:
+    """Return where each layer axis grows to on the canvas, (3, 3): unit vectors in LPS, one a row."""
+    where = place(scan)
+    if where.axis_labels == ("z", "y", "x") or scan.geometry.space is not Space.PATIENT:
+        return np.eye(3)[::-1]
+    lps = scan.geometry.to_lps()[:3, :3]
+    unit = (lps / np.linalg.norm(lps, axis=0)).T[[2 - axis for axis in where.axes]]
+    return np.asarray(unit * np.sign(where.scale)[:, None])
 
 
 def _toward(direction: NDArray[np.float64]) -> str:
@@ -181,4 +202,4 @@ def _toward(direction: NDArray[np.float64]) -> str:
     return "".join(_LPS[axis][int(direction[axis] < 0)] for axis in seen)
 
 
-__all__ = ["Placement", "letters", "place"]
+__all__ = ["Placement", "canvas_directions", "letters", "place"]

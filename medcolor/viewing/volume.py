@@ -19,7 +19,7 @@ from medcolor.errors import GeometryError, SettingError
 from medcolor.geometry import Space
 from medcolor.scan import KAxis, Scan
 from medcolor.viewing.live import LiveColors
-from medcolor.viewing.placement import place
+from medcolor.viewing.placement import canvas_directions, place
 
 LARGEST_SIDE = 2048
 """Voxels: 3-D textures of common graphics cards end there."""
@@ -141,7 +141,7 @@ def view(scan: Scan, where: str) -> tuple[Direction, Direction]:
     where : str
         One of :data:`VIEWS`: the side of the patient one looks from.
     """
-    axes = _layer_axes(scan)
+    axes = canvas_directions(scan)
     toward, up = (axes @ np.array(vector, float) for vector in _FROM[where])
     return (float(toward[0]), float(toward[1]), float(toward[2])), (float(up[0]), float(up[1]), float(up[2]))
 
@@ -151,16 +151,8 @@ def depth_grows(scan: Scan) -> str:
 
     The other one would show a mirrored patient.
     """
-    first, second, third = _layer_axes(scan)
+    first, second, third = canvas_directions(scan)
     return "away" if float(np.cross(third, second) @ first) > 0 else "towards"
-
-
-def _layer_axes(scan: Scan) -> NDArray[np.float64]:
-    """Return the unit LPS direction of each axis of the canvas world, (3, 3), one a row."""
-    if place(scan).affine is None:
-        return np.eye(3)[::-1]
-    lps = scan.geometry.to_lps()[:3, :3]
-    return np.asarray((lps / np.linalg.norm(lps, axis=0)).T[::-1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from medcolor import phantom, read
 from medcolor.geometry import Geometry, Space
@@ -122,7 +123,7 @@ def test_an_oblique_grid_keeps_its_own_axes_and_true_spacing_and_says_so() -> No
     geometry = phantom.oblique(SHAPE, SPACING, angles=(20, 0, 0), origin=ORIGIN)
     scan = scan_on(geometry)
     where = place(scan)
-    np.testing.assert_allclose(where.scale, SPACING[::-1])
+    np.testing.assert_allclose(np.abs(where.scale), SPACING[::-1])
     assert where.axis_labels == ("slice", "row", "column")
     assert where.order == where.axes == (0, 1, 2)
     assert where.note is not None
@@ -133,14 +134,35 @@ def test_an_oblique_grid_keeps_its_own_axes_and_true_spacing_and_says_so() -> No
     assert letters(scan, 0) == (("R", "L", "AI", "PS") if down[2] > 0 else ("R", "L", "AS", "PI"))
 
 
+@settings(max_examples=60, deadline=None)
+@given(pose=st.sampled_from(POSES), angles=st.tuples(*[st.floats(-25, 25)] * 3))
+def test_an_oblique_grid_is_turned_as_the_nearest_straight_one(
+    pose: tuple[tuple[int, ...], tuple[int, ...]], angles: tuple[float, float, float]
+) -> None:
+    straight = posed(*pose)
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    scan = scan_on(Geometry(straight.shape, turned @ straight.affine))
+    there, where = place(scan_on(straight)), place(scan)
+    assert (where.axes, where.order, where.upward) == (there.axes, there.order, there.upward)
+    np.testing.assert_allclose(where.scale, there.scale, rtol=1e-6 if where.affine is not None else 0.1)
+    for axis in range(3):
+        flipped = (where.upward, False)
+        said, expected = letters(scan, axis, flipped), letters(scan_on(straight), axis, flipped)
+        assert [one[0] for one in said] == list(expected)
+
+
 def test_oblique_letters_follow_nibabel() -> None:
     for angles in ((20, -15, 35), (50, 0, 0), (0, 40, 0), (10, 80, 5)):
         scan = scan_on(phantom.oblique(SHAPE, SPACING, angles=angles))
-        left, right, top, bottom = letters(scan, 0)
-        i, j, _ = nib.aff2axcodes(scan.geometry.affine)
-        assert (right[0], bottom[0]) == (i, j)
-        assert {left[0], right[0]} in ({"L", "R"}, {"A", "P"}, {"S", "I"})
-        assert {top[0], bottom[0]} in ({"L", "R"}, {"A", "P"}, {"S", "I"})
+        where, codes = place(scan), nib.aff2axcodes(scan.geometry.affine)
+        opposite = dict(zip("LRPASI", "RLAPIS", strict=True))
+        for axis in range(3):
+            down, across = (n for n in range(3) if n != axis)
+            _, right, _, bottom = letters(scan, axis)
+            for layer, letter in ((down, bottom), (across, right)):
+                code = codes[2 - where.axes[layer]]
+                assert letter[0] == (code if where.scale[layer] > 0 else opposite[code])
 
 
 def test_a_tilt_of_less_than_half_a_voxel_is_no_obliquity_and_a_gantry_tilt_is() -> None:
