@@ -40,8 +40,8 @@ class ColorLayer:
         return self.layer is not None and self.layer in self._viewer.layers
 
     def shows(self, session: ColoringSession | None) -> bool:
-        """Whether the layer is this session's."""
-        return self.layer is not None and (layers.about(self.layer) or {}).get("session") is session
+        """Whether the layer is this session's, and is there."""
+        return self.shown and (layers.about(self.layer) or {}).get("session") is session
 
     @property
     def taken(self) -> bool:

@@ -273,7 +273,8 @@ class Coloring:
         if self.place_of_layer.taken:
             self._show()
         else:
-            self._make_room()  # somebody removed the layer meanwhile
+            if self._room.is_set():  # somebody removed the layer meanwhile
+                self._make_room()
             self.turns.then(self._show)
 
     def _show(self) -> None:

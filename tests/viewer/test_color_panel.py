@@ -305,6 +305,19 @@ def test_a_panel_that_is_opened_again_takes_up_the_layer_that_is_there(
     again.close_down()
 
 
+def test_a_layer_that_was_removed_comes_back_with_its_colours(open_panel: Opener, ct_scan: Scan, qtbot: Any) -> None:
+    panel = open_panel(ct_scan)
+    before = rgb_of(panel).copy()
+    coloring = panel.scene.coloring  # type: ignore[union-attr]
+    panel.viewer.layers.remove(coloring.layer)
+    assert not coloring.shown
+    panel.color()
+    qtbot.waitUntil(lambda: coloring.shown, timeout=20_000)
+    finish(qtbot, panel)
+    assert [layers.about(one)["kind"] for one in panel.viewer.layers] == ["gray", "color"]  # type: ignore[index]
+    assert np.array_equal(rgb_of(panel), before)
+
+
 def test_confidence_is_a_layer_of_its_own(open_panel: Opener, ct_scan: Scan) -> None:
     panel = open_panel(ct_scan)
     panel.trust.confidence.setChecked(True)
