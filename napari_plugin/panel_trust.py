@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from medcolor.viewing.canvas_legend import no_picture, picture_in
-from medcolor.viewing.wording import fidelity_words, window_words
+from medcolor.viewing.wording import fidelity_words, legend_title
 from napari_plugin import layers
 from napari_plugin.coloring import Coloring
 
@@ -116,10 +116,7 @@ class TrustBox(QWidget):
         if coloring is None or session is None or not session.done or not coloring.shown:
             return
         self.legend_key, self._drawn, self._final = self._key(coloring), time.monotonic(), not coloring.working
-        title = f"{coloring.scan.modality}, {window_words(session.display)}"
-        unit = coloring.scan.units
-        if unit not in {"", "arbitrary", "gray level"}:
-            title += f" {unit}"
+        title = legend_title(coloring.scan, session.display)
         if self._viewer.dims.ndisplay == 3:
             title += ", blended in 3-D"
         picture = picture_in(session.legend(), self._room(), letter=_LETTER, title=title, ramps=session.ramps())

@@ -57,8 +57,8 @@ def legend_picture(
     wide = max([font.getlength(name) for name in names] + [0])
     column = 8 + swatch_width + 8 + wide + 10
     width = column + max([small.getlength(amount) for amount in amounts] + [0]) + 8
-    notes = [text for text in (title, f"and {left_out} more" if left_out else "", legend.measure) if text]
-    full = int(np.ceil(max([width, *(small.getlength(text) + 16 for text in (*notes, NOT_FOR_DIAGNOSIS))])))
+    notes = [text for text in (f"and {left_out} more" if left_out else "", legend.measure, NOT_FOR_DIAGNOSIS) if text]
+    full = int(np.ceil(max([width, font.getlength(title) + 16, *(small.getlength(text) + 16 for text in notes)])))
     picture = Image.new("RGBA", (full, height), (*_GROUND, round(255 * opacity)))
     draw = ImageDraw.Draw(picture)
     y = step * 0.25

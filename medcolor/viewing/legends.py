@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from medcolor.windowing import inverse_table
 
 _STEPS = (255, 204, 153, 102, 51, 0)
 _OUTSIDE = {"outside", "air", "background"}
+_BOUNDS = re.compile(r"(above |below )?[\d.]+( to [\d.]+)? SUV")
 
 
 def ramps(look: Look) -> NDArray[np.uint8]:
@@ -29,7 +31,7 @@ def ramps(look: Look) -> NDArray[np.uint8]:
     return apply_color(np.ascontiguousarray(gray), ab, strength=look.strength)
 
 
-def class_legend(look: Look, totals: Sequence[NDArray[np.float64]], among: str) -> Legend:
+def class_legend(look: Look, totals: Sequence[NDArray[np.float64]], among: str, *, bounds: bool = False) -> Legend:
     """Return the classes with their colours and how much of the image each one is.
 
     Parameters
@@ -39,6 +41,8 @@ def class_legend(look: Look, totals: Sequence[NDArray[np.float64]], among: str) 
         Probabilities summed, slice by slice.
     among : str
         Which slices these are.
+    bounds : bool
+        Whether a class whose meaning begins with its bounds is called by them too: those of uptake, where it is known.
     """
     palette = look.palette
     if palette is None:
@@ -48,10 +52,19 @@ def class_legend(look: Look, totals: Sequence[NDArray[np.float64]], among: str) 
         shares[0] = 0
     shares /= max(float(shares.sum()), 1e-9)
     rows = tuple(
-        LegendRow(LegendEntry(c.name, c.label, c.meaning, swatch), float(share))
-        for c, swatch, share in zip(palette.classes, _swatches(look), shares, strict=True)
+        LegendRow(
+            LegendEntry(c.name, _bounded(c.label, c.meaning) if bounds else c.label, c.meaning, swatch),
+            float(share),
+            " " if c.name in _OUTSIDE and place == 0 else "",  # it is not counted
+        )
+        for place, (c, swatch, share) in enumerate(zip(palette.classes, _swatches(look), shares, strict=True))
     )
     return Legend(rows, f"share of the image {among}")
+
+
+def _bounded(label: str, meaning: str) -> str:
+    found = _BOUNDS.search(meaning)
+    return label if found is None else f"{label}, {found[0]}"
 
 
 def recolored(legend: Legend, look: Look) -> Legend:

@@ -197,7 +197,7 @@ class LiveColors:
         among = f"in {len(totals)} of {self.total} slices, by {slices.colorizer.name}"
         if isinstance(slices, LearnedSlices):
             return slices.legend(totals, among, look)
-        return class_legend(look, totals, among)
+        return class_legend(look, totals, among, bounds=self.scan.units.startswith("SUV"))
 
     def ramps(self) -> NDArray[np.uint8]:
         """Return the colour of each class for each gray, (K, 256, 3), in the look of now; of a table (1, 256, 3)."""

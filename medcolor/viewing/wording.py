@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medcolor.color_scan import Law
+from medcolor.scan import Scan
 from medcolor.viewing.probing import Probe
 from medcolor.voi import Display, Window, WindowFunction
 
@@ -39,6 +40,15 @@ def window_words(display: Display) -> str:
     return f"{display.name} C {display.center:g} W {display.width:g}{curve}".strip()
 
 
+def legend_title(scan: Scan, display: Display) -> str:
+    """Return modality and window with its unit; of SUV its bounds, as nobody thinks of them by center and width."""
+    unit = "" if scan.units in {"", "arbitrary", "gray level"} else scan.units
+    if unit.startswith("SUV") and isinstance(display, Window):
+        low, high = display.bounds
+        return f"{scan.modality}, {unit} {low:g} to {high:g}"
+    return f"{scan.modality}, {window_words(display)} {unit}".rstrip()
+
+
 def fidelity_words(broken: int, compared: int, law: Law, *, whole: bool = True) -> str:
     """Return what a user may rely on, with the count behind it.
 
@@ -64,4 +74,4 @@ def _percent(share: float) -> str:
     return f"{min(shown, 99) if share < 1 - 1e-6 else 100} %"
 
 
-__all__ = ["fidelity_words", "probe_words", "value_words", "window_words"]
+__all__ = ["fidelity_words", "legend_title", "probe_words", "value_words", "window_words"]
