@@ -161,16 +161,19 @@ class Workbench:
         """Return what each arm of the study is, as far as it could be found for any task."""
         notes = {}
         for name in self.study.arms:
-            found = [arm for task in self.study.tasks if isinstance(arm := self._arms.get((name, task)), Arm)]
+            by_task = {task: arm for task in self.study.tasks if (arm := self._found(name, task)) is not None}
+            found = list(by_task.values())
             note = found[0].note if found else "not available"
-            remarks = sorted({f"{task}: {arm.remark}" for task in self.study.tasks for arm in self._of(name, task)})
+            remarks = sorted(f"{task}: {arm.remark}" for task, arm in by_task.items() if arm.remark)
             identity = hashlib.sha256(" ".join(arm.identity for arm in found).encode()).hexdigest() if found else ""
             notes[name] = ArmNote(is_control(name), "; ".join([note, *remarks]), identity)
         return notes
 
-    def _of(self, name: str, task: str) -> Sequence[Arm]:
-        found = self._arms.get((name, task))
-        return [found] if isinstance(found, Arm) and found.remark else []
+    def _found(self, name: str, task: str) -> Arm | None:
+        try:
+            return self.arm(name, task)
+        except MedcolorError:  # told where its cells are refused
+            return None
 
     def task_notes(self) -> dict[str, TaskNote]:
         """Return what each task is."""

@@ -55,6 +55,8 @@ def test_a_study_runs_stops_and_goes_on(config: Path, tmp_path: Path, capsys: py
     assert {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == made
     assert "medcolor compare small.yaml -o DIR" in (out / "study.md").read_text()
     assert str(tmp_path) not in (out / "study.md").read_text() + (out / "study.html").read_text()
+    assert run(["compare", str(config), "-o", str(out), "--processes", "2", "--quiet"]) == DONE
+    assert "not available" not in (out / "study.md").read_text()
     capsys.readouterr()
     assert run(["compare", str(config), "-o", str(out), "--dry-run", "--quiet"]) == DONE
     assert capsys.readouterr().out.count("1 cells, 1 finished") == 3
