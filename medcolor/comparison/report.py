@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medcolor.comparison.cells import Cell, Outcome
-from medcolor.comparison.plan import AGAIN, Study, TierPlan, budget_text
+from medcolor.comparison.plan import AGAIN, GRAY, Study, TierPlan, budget_text
 from medcolor.comparison.statistics import LEVEL, POWER, Word
 from medcolor.comparison.study import Ran
 from medcolor.comparison.verdicts import Group, Line, group_cells, judge_study
@@ -116,7 +116,7 @@ def summary(report: Report) -> list[str]:
         )
     else:
         where = sorted({f"{line.arm} ({line.task}, {line.tier}, {line.segmenter}, {line.budget})" for line in winners})
-        said.append(f"Better than gray and than every control: {'; '.join(where)}.")
+        said.append(f"Better than gray and than every control that was run ({_controls(report)}): {'; '.join(where)}.")
     again = [line for line in main if line.arm == AGAIN and line.tier == "learned" and not math.isnan(line.low)]
     if again:
         moved = sum(line.verdict != Word.NONE for line in again)
@@ -134,6 +134,11 @@ def summary(report: Report) -> list[str]:
     return said
 
 
+def _controls(report: Report) -> str:
+    found = [name for name, note in report.arms.items() if note.control and name not in {GRAY, AGAIN}]
+    return ", ".join(found) or "gray alone"
+
+
 def for_a_clinician(report: Report) -> str:
     """Return the answer in one paragraph without statistics."""
     main = [o for o in report.lines if o.metric == report.primary(o.tier) and o.control != "yes"]
@@ -145,7 +150,8 @@ def for_a_clinician(report: Report) -> str:
         "In none of them was colour better than gray and better than every control: there is no evidence that "
         "colouring the scans helps such a program."
         if not winners
-        else f"In {winners} of them colour was better than gray and than every control."
+        else f"In {winners} of them colour was better than gray and than the controls ({_controls(report)}); each is "
+        "one result among many and asks to be repeated by somebody else."
     )
     return (
         "Programs that outline structures were given the same scans once in gray and once in colours computed from "
