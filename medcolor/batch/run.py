@@ -109,9 +109,12 @@ def run_batch(
         with _folder(out, conduct, progress):
             for each in (looker, *(pool.children if isinstance(pool, PoolEngine) else ())):
                 each.scratch = None if conduct.dry_run else staging_folder(out)  # a killed run's goes with the next
-            return _Batch(inputs, out, settings, conduct, pool, looker, progress).run(wanted)
+            try:
+                return _Batch(inputs, out, settings, conduct, pool, looker, progress).run(wanted)
+            finally:  # whoever still writes, before what was being written is cleared away
+                looker.end()
+                pool.close()
     finally:
-        looker.end()
         pool.close()
         progress.close()
 
@@ -211,8 +214,10 @@ def _folder(out: Path, conduct: Conduct, progress: Progress) -> Iterator[None]:
         ) from error
     with lock:
         shutil.rmtree(staging_folder(out), ignore_errors=True)
-        yield
-        shutil.rmtree(staging_folder(out), ignore_errors=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(staging_folder(out), ignore_errors=True)
 
 
 def check_settings(settings: BatchSettings, caps: Caps) -> None:

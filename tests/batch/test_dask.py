@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -58,7 +59,7 @@ def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def test_a_killed_worker_costs_its_running_task_alone(
-    source: Path, reference: dict[str, str], three: Cluster, tmp_path: Path
+    source: Path, reference: dict[str, str], three: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     reports: list[BatchReport] = []
     night = threading.Thread(target=lambda: reports.append(run(source, tmp_path / "out", three.address)))
@@ -73,7 +74,9 @@ def test_a_killed_worker_costs_its_running_task_alone(
     assert nights.objects(tmp_path / "out") == reference
     begun = three.begun()
     assert set(begun) == {str(path) for path in source.rglob("*.dcm")}
-    assert len(begun) <= SERIES + 1  # one thread: one task was running
+    unheard = sum(int(found) for found in re.findall(r"Couldn't gather (\d+) keys", caplog.text))
+    assert unheard <= 1
+    assert len(begun) <= SERIES + 1 + unheard  # one thread: one task was running; another's answer died on its way
     assert not list((tmp_path / "out/.medcolor").glob("staging/*"))
 
 

@@ -224,7 +224,7 @@ def test_the_legend_is_clear_of_the_letters_and_there_in_3_d(viewer: Any, scan: 
     viewer.window._qt_window.resize(1000, 640)
     panel = colored(viewer, scan, qtbot)
     legend = viewer.canvas.overlays["medcolor_legend"]
-    assert legend.visible
+    qtbot.waitUntil(lambda: legend.visible and legend.picture[..., 3].any(), timeout=20_000)
     with_legend = pixels(viewer)
     legend.visible = False
     without = pixels(viewer)
