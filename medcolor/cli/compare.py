@@ -47,7 +47,8 @@ def compare(
     Parameters
     ----------
     config
-        A study: a YAML file, or the name of one that is shipped: demo, classical, interactive, learned.
+        A study: a YAML file, or the name of one that is shipped: demo, classical, interactive, learned; learned_cpu
+        and ideas_cpu for a computer without a GPU.
     output
         Folder for results and finished cells, outside of the repository.
     demo
@@ -112,10 +113,12 @@ def _study(config: str | None, demo: bool) -> tuple[Path, Study]:
     from medcolor.comparison.plan import load_study
     from medcolor.resources import config_dir
 
+    studies = config_dir() / "studies"
     if demo == (config is not None):
-        raise SettingError("Give a study: a YAML file or demo, classical, interactive, learned; or --demo.")
+        names = ", ".join(sorted(path.stem for path in studies.glob("*.yaml")))
+        raise SettingError(f"Give a study: a YAML file or {names}; or --demo.")
     name = "demo" if config is None else config
-    shipped = config_dir() / "studies" / f"{name}.yaml"
+    shipped = studies / f"{name}.yaml"
     path = shipped if shipped.is_file() and (demo or not Path(name).is_file()) else Path(name)
     return path, load_study(path)
 
