@@ -226,7 +226,8 @@ def test_the_legend_is_clear_of_the_letters_and_there_in_3_d(viewer: Any, scan: 
     legend = viewer.canvas.overlays["medcolor_legend"]
     qtbot.waitUntil(lambda: legend.visible and legend.picture[..., 3].any(), timeout=20_000)
     with_legend = pixels(viewer)
-    legend.visible = False
+    panel.trust.legend.setChecked(False)  # as a user hides it: the panel would show again what was hidden behind it
+    qtbot.waitUntil(lambda: not legend.visible, timeout=5_000)
     without = pixels(viewer)
     height, width = without.shape[:2]
     right = (slice(height // 2 - 22, height // 2 + 22), slice(width - 60, None))
@@ -235,6 +236,7 @@ def test_the_legend_is_clear_of_the_letters_and_there_in_3_d(viewer: Any, scan: 
     for letter in (right, top):
         assert (with_legend[letter] == without[letter]).all()
         assert without[letter].max() > 180, "there is a letter"
+    panel.trust.legend.setChecked(True)
     volume = VolumePanel(viewer)
     qtbot.addWidget(volume)
     volume.show_volume()
