@@ -46,6 +46,8 @@ class OnnxNetwork:
         What the file says of itself: name, family, classes, weights_sha256, precision, parity ...
     reach, multiple, summary : int
         As of the network it was exported from: halo and grid of tiles, numbers that summarize the volume (0: none).
+    corrects : bool
+        Whether it corrects the tissue models, whose posteriors it is shown beside the gray.
     """
 
     sha256: str
@@ -53,6 +55,7 @@ class OnnxNetwork:
     reach: int
     multiple: int
     summary: int
+    corrects: bool
     _session: Any
 
     def __call__(self, x: torch.Tensor, *volume: torch.Tensor) -> OnnxOutput:
@@ -114,6 +117,7 @@ def open_onnx(path: str | Path, *, weights_sha256: str, threads: int = 0) -> Onn
         int(record["reach"]),
         int(record["multiple"]),
         int(record["summary"]),
+        bool(record.get("corrects", False)),  # files made before there were such networks do not say it
         session,
     )
 

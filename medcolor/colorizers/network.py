@@ -19,7 +19,15 @@ from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
-from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
+from medcolor.colorizers.prediction import (
+    Computing,
+    Prediction,
+    error_of,
+    faded,
+    mean_ab,
+    physics_for,
+    volume_input,
+)
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
 from medcolor.scan import Scan
@@ -150,7 +158,8 @@ class NetworkColorizer:
         fitted = self.bundle.normalization.fit(scan)
         volume = volume_input(self.network, fitted, scan, self.torch_device)
         computing = Computing(self.network, self.bundle.inferer, self.torch_device, self.at_once)
-        return Prediction(self.bundle.card.classes, computing, scan, fitted, volume, ab)
+        physics = physics_for(self.network, scan)
+        return Prediction(self.bundle.card.classes, computing, scan, fitted, volume, ab, physics)
 
     def __call__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from medcolor.colorizers.tiles import Tile, bands, tiles
 from medcolor.scan import Scan, to_slices
-from medcolor.tissue.model import valid
+from medcolor.tissue.model import TissueModel, valid
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,7 @@ class Prediction:
     _normalization: Normalization
     _volume: tuple[Any, ...]
     _ab: NDArray[np.float32]
+    _physics: TissueModel | None = None
 
     def posteriors(self, block: slice) -> NDArray[np.float32]:
         """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
@@ -94,9 +96,12 @@ class Prediction:
         factor = reduction_factor(self._normalization.side, values.shape)
         spares = not rated and getattr(self._computing.network, "optional_rating", False)
         options = {"rated": False} if spares else {}
-        parts = self._as_it_is(values, options) if factor == 1 else self._reduced(values, factor, options)
-        for tile, logits, log_scale in parts:
+        physics = None if self._physics is None else self._physics.posteriors(block)
+        whole = self._as_it_is if factor == 1 else partial(self._reduced, factor)
+        for tile, logits, log_scale in whole(values, physics, options):
             with torch.inference_mode():
+                if physics is not None:
+                    logits = _corrected(logits, physics[(slice(None), *tile.kept)])
                 posteriors = torch.softmax(logits, dim=0)
                 if good is not None:
                     outside = torch.from_numpy(~good[tile.kept]).to(logits.device)
@@ -106,15 +111,20 @@ class Prediction:
             yield tile, posteriors, log_scale
 
     def _as_it_is(
-        self, values: NDArray[np.float32], options: Mapping[str, bool]
+        self, values: NDArray[np.float32], physics: NDArray[np.float32] | None, options: Mapping[str, bool]
     ) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
-        """Yield logits (K, n, h, w) and log scale (n, h, w) of each tile of (n, nj, ni)."""
+        """Yield the answer (K, n, h, w) and log scale (n, h, w) for each tile of (n, nj, ni).
+
+        Of a network that corrects, which is shown ``physics`` (K, n, nj, ni), the answer has K + 1 planes.
+        """
         import torch
 
         network, inferer, device, at_once = self._computing
         reach, multiple = getattr(network, "reach", 128), getattr(network, "multiple", 32)
         for tile in tiles(values.shape, reach=reach, multiple=multiple, batch=at_once):
             inputs = torch.from_numpy(np.ascontiguousarray(values[tile.seen])[:, None]).to(device)
+            if physics is not None:
+                inputs = beside(inputs, physics[(slice(None), *tile.seen)])
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 logits, log_scale = inferer(inputs, network, *self._volume, **options)
                 inner = (slice(None), slice(None), *tile.inner)
@@ -124,15 +134,21 @@ class Prediction:
             yield tile, planes, log_scale
 
     def _reduced(
-        self, values: NDArray[np.float32], factor: int, options: Mapping[str, bool]
+        self,
+        factor: int,
+        values: NDArray[np.float32],
+        physics: NDArray[np.float32] | None,
+        options: Mapping[str, bool],
     ) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
         """Do the same at a reduced size, slice by slice, and yield what is enlarged again in bands of rows."""
         import torch
 
         for n, plane in enumerate(values):
             small = reduced_plane(plane, factor)[None]
-            whole = torch.empty(len(self.classes) + 1, *small.shape[1:], device=self._computing.device)
-            for tile, logits, log_scale in self._as_it_is(small, options):
+            told = None if physics is None else np.stack([reduced_plane(p[n], factor)[None] for p in physics])
+            planes = len(self.classes) + (physics is not None) + 1
+            whole = torch.empty(planes, *small.shape[1:], device=self._computing.device)
+            for tile, logits, log_scale in self._as_it_is(small, told, options):
                 whole[(slice(None), *tile.kept[1:])] = torch.cat([logits[:, 0], log_scale])
             for band in bands(plane.shape, factor):
                 with torch.inference_mode():
@@ -141,6 +157,41 @@ class Prediction:
                     large = large[:, band.inner, : plane.shape[1]]
                 kept = (slice(n, n + 1), band.kept, slice(0, plane.shape[1]))
                 yield Tile(kept, kept, kept[1:]), large[:-1, None].contiguous(), large[-1:]
+
+
+def beside(images: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
+    """Return what a network that corrects is shown: images (n, 1, h, w), and posteriors (K, n, h, w) with them."""
+    import torch
+
+    from medcolor.networks.correction import shown
+
+    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(images.device)
+    return torch.cat([images, shown(told)], dim=1)
+
+
+def _corrected(answer: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
+    """Return logits (K, n, h, w) of an answer (K + 1, n, h, w) to posteriors (K, n, h, w)."""
+    import torch
+
+    from medcolor.networks.correction import corrected
+
+    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(answer.device)
+    return corrected(answer.swapaxes(0, 1), told).swapaxes(0, 1).contiguous()
+
+
+def physics_for(network: Any, scan: Scan) -> TissueModel | None:
+    """Return the tissue model of a scan for a network that corrects it; None for others.
+
+    Raises
+    ------
+    ModalityError
+        As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
+    """
+    if not getattr(network, "corrects", False):
+        return None
+    from medcolor import tissue
+
+    return tissue.fit(scan)
 
 
 def reduction_factor(side: int | None, shape: tuple[int, ...]) -> int:
@@ -243,10 +294,12 @@ __all__ = [
     "HALF_CONFIDENCE",
     "Computing",
     "Prediction",
+    "beside",
     "error_of",
     "faded",
     "mean_ab",
     "network_input",
+    "physics_for",
     "reduced_plane",
     "reduction_factor",
     "volume_input",

@@ -144,6 +144,7 @@ def _record(bundle: Bundle, precision: str, parity: dict[str, Any]) -> dict[str,
         "reach": int(getattr(network, "reach", 128)),
         "multiple": int(getattr(network, "multiple", 32)),
         "summary": int(getattr(network, "summary", 0)),
+        "corrects": bool(getattr(network, "corrects", False)),
         "parity": {"palette": STYLE, **parity},
         "statement": "Designed colours, not measured ones. Not for diagnosis.",
     }

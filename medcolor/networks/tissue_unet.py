@@ -45,7 +45,8 @@ class TissueOutput(NamedTuple):
     Attributes
     ----------
     logits : Tensor, (N, K, H, W)
-        Of the tissue classes.
+        Of the tissue classes. Of a network that corrects, (N, K + 1, H, W): an answer for
+        :func:`medcolor.networks.correction.corrected`.
     log_scale : Tensor, (N, 1, H, W)
         Natural logarithm of the colour error to expect, as a multiple of what the posteriors say by themselves
         (:mod:`medcolor.networks.expected_error`).
@@ -74,6 +75,9 @@ class TissueUNet(nn.Module):
         Reserved for hints: further input channels after the image's.
     summary : int
         Numbers that summarize the volume (:mod:`medcolor.networks.volume_summary`); 0: the network sees slices alone.
+    corrects : bool
+        Whether the network corrects the tissue models: K more channels of the image are their posteriors
+        (:mod:`medcolor.networks.correction`).
 
     Raises
     ------
@@ -91,6 +95,7 @@ class TissueUNet(nn.Module):
         refinement: int = 16,
         hint_channels: int = 0,
         summary: int = 0,
+        corrects: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
@@ -103,7 +108,9 @@ class TissueUNet(nn.Module):
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
         self.classes, self.reduction, self.refinement, self.summary = classes, reduction, refinement, summary
-        self.in_channels = in_channels + hint_channels
+        self.corrects = corrects
+        self.in_channels = in_channels + hint_channels + corrects * classes
+        answers = classes + corrects  # and how far the tissue models are trusted
         self.multiple = reduction << (len(widths) - 1)
         """Sides are filled up to multiples of this."""
         self.stem = _double(self.in_channels * reduction**2, widths[0])
@@ -123,13 +130,13 @@ class TissueUNet(nn.Module):
                 self.volume[2].weight.mul_(0.1)
                 self.volume[2].bias.zero_()
         if not refinement:
-            self.head = nn.Conv2d(widths[0], classes, 1)
+            self.head = nn.Conv2d(widths[0], answers, 1)
             return
         folded = min(2, reduction) ** 2
         self.context = nn.Conv2d(widths[0], refinement, 1)
         self.look = nn.Conv2d(self.in_channels * folded, refinement, 3, padding=1, bias=False)
         self.refine = nn.Conv2d(refinement, refinement, 1)
-        self.head = nn.Conv2d(refinement, classes * folded, 1)
+        self.head = nn.Conv2d(refinement, answers * folded, 1)
         self.edge_scale = nn.Sequential(nn.Conv2d(refinement, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, folded, 1))
         spread_kinks(self.look, self.context, folded)
 
@@ -148,8 +155,8 @@ class TissueUNet(nn.Module):
 
         Parameters
         ----------
-        x : Tensor, (N, in_channels + hint_channels, H, W)
-            Normalized to about [-1, 1].
+        x : Tensor, (N, self.in_channels, H, W)
+            Normalized to about [-1, 1]: the image, hints, what the tissue models say.
         volume : Tensor, (N, summary) or (1, summary)
             Of the volume each image is from; needed where the network was built with a summary.
         rated : bool

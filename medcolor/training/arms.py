@@ -121,18 +121,27 @@ def learned(
     """
     import torch
 
-    from medcolor.colorizers.prediction import error_of, network_input, volume_input
+    from medcolor.colorizers.prediction import beside, error_of, network_input, physics_for, volume_input
+    from medcolor.networks.correction import corrected
 
     def predict(scan: Scan) -> Prediction:
         count, fitted = scan.shape[2], normalization.fit(scan)
-        extra = volume_input(network, fitted, scan, device)
+        extra, model = volume_input(network, fitted, scan, device), physics_for(network, scan)
         posteriors: list[NDArray[np.float32]] = []
         scales: list[NDArray[np.float32]] = []
         with torch.no_grad():
             for start in range(0, count, batch):
-                values, _ = network_input(scan, fitted, slice(start, min(start + batch, count)))
-                out = network(torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device), *extra)
-                likely = torch.softmax(out.logits.float(), dim=1)
+                block = slice(start, min(start + batch, count))
+                values, _ = network_input(scan, fitted, block)
+                images = torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device)
+                if model is None:
+                    out = network(images, *extra)
+                    logits = out.logits.float()
+                else:
+                    physics = model.posteriors(block)
+                    out = network(beside(images, physics), *extra)
+                    logits = corrected(out.logits.float(), _by_slice(physics).to(device))
+                likely = torch.softmax(logits, dim=1)
                 posteriors.append(likely.cpu().numpy())
                 if palette_ab is not None:
                     error = error_of(likely.movedim(1, 0), out.log_scale[:, 0].float(), palette_ab)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.transforms import Compose, OneOf
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
@@ -97,13 +98,16 @@ class Condition:
         """
         values = torch.from_numpy(values_of(scan, slice(None)))
         done = self.on_image(values, window=window_of(scan), key=key).numpy()
-        if isinstance(self.degradation, LostUnits):
-            eight = from_slices(done.astype(np.uint8))
-            return replace(scan, voxels=eight, units=GRAY_LEVEL, windows=(Window(127.5, 255, name="as stored"),))
-        if scan.voxels.dtype.kind == "f":
-            done[~np.isfinite(to_slices(scan.voxels))] = np.nan
-        windows = scan.windows or (_fixed(scan),)
-        return replace(scan, voxels=from_slices(done), windows=windows)
+        return _with_values(scan, done, lost_units=isinstance(self.degradation, LostUnits))
+
+
+def _with_values(scan: Scan, values: NDArray[np.float32], *, lost_units: bool) -> Scan:
+    if lost_units:
+        eight = from_slices(values.astype(np.uint8))
+        return replace(scan, voxels=eight, units=GRAY_LEVEL, windows=(Window(127.5, 255, name="as stored"),))
+    if scan.voxels.dtype.kind == "f":
+        values[~np.isfinite(to_slices(scan.voxels))] = np.nan
+    return replace(scan, voxels=from_slices(values), windows=scan.windows or (_fixed(scan),))
 
 
 def _fixed(scan: Scan) -> Window:
@@ -156,6 +160,37 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
         raise ValueError(f'"{family}" is no modality family; there are {", ".join(CLASSES)}.')
     if not 0 <= strength <= 1 or not 0 <= clean <= 1:
         raise ValueError(f"strength and clean must lie in 0..1, got {strength} and {clean}.")
+    some = Compose([kind(levels, prob=strength * share) for kind, share, levels in _steps(family)])
+    return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])
+
+
+def randomly_degraded(scan: Scan, chance: Chance, *, strength: float = 1.0, clean: float = 0.3) -> Scan:
+    """Degrade a whole scan at random, all slices alike, as :func:`training_degradations` does a sample.
+
+    Nothing is moved: a target of the clean scan stays one of the degraded.
+
+    Parameters
+    ----------
+    scan : Scan
+    chance : Chance
+    strength, clean : float
+        As there.
+    """
+    if chance.uniform() < clean:
+        return scan
+    window, lost_units = window_of(scan), False
+    values = torch.from_numpy(values_of(scan, slice(None)))
+    for kind, share, _ in _steps(str(scan.family)):
+        if issubclass(kind, Rotation | FieldOfView) or chance.uniform() >= strength * share:
+            continue
+        step, own = kind(), Chance(chance.randint(0, 2**31))
+        values = step.apply(values, float(own.uniform(*step.levels)), window=window, chance=own)
+        lost_units = issubclass(kind, LostUnits)
+    return _with_values(scan, values.numpy(), lost_units=lost_units)
+
+
+def _steps(family: str) -> list[tuple[type[Degradation], float, Bounds | None]]:
+    """Return what may happen to an image of a family in training, in its order: its kind, its chance, its levels."""
     tilt = 8.0 if family in {"XR", "MG", "NM"} else 15.0
     steps: list[tuple[type[Degradation], float, Bounds | None]] = [
         (Rotation, 0.3, (-tilt, tilt)),
@@ -172,5 +207,4 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
     if family in _CURVES:
         steps.append((ToneCurve, _CURVES[family], None))
     steps += [(NOISE[family], 0.6, None), (Gamma, 0.4, None), (LostUnits, 0.35 if family == "CT" else 0.2, None)]
-    some = Compose([kind(levels, prob=strength * chance) for kind, chance, levels in steps])
-    return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])
+    return steps

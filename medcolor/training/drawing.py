@@ -20,6 +20,8 @@ Sample = dict[str, Any]
 Transform = Callable[[Sample], Sample]
 VOLUME = "volume"
 """Key of the summary of the volume a sample is from (:mod:`medcolor.networks.volume_summary`)."""
+PHYSICS, NEIGHBOUR_PHYSICS = "physics", "neighbour_physics"
+"""Keys of what the tissue models say of the image, and of its neighbour, (K, H, W)."""
 _STILL = 0.02  # change of the network's input (-1..1) below which gray counts as unchanged, where nobody marked it
 
 
@@ -92,11 +94,14 @@ def stack_samples(samples: Sequence[Sample]) -> dict[str, Tensor]:
         raise TrainingError(
             f"Samples of a batch differ in size: {sorted(sizes)}. Crop and pad to one size in transform."
         )
-    names = ["image", "target"] + [VOLUME] * all(VOLUME in sample for sample in samples)
+    names = ["image", "target", *(key for key in (VOLUME, PHYSICS) if all(key in sample for sample in samples))]
     batch = {name: torch.stack([torch.as_tensor(s[name]).float() for s in samples]) for name in names}
     if not any(sample.get("neighbour") is not None for sample in samples):
         return batch
     pairs = [_pair(sample) for sample in samples]
+    if PHYSICS in names:
+        near = [torch.as_tensor(sample.get(NEIGHBOUR_PHYSICS, sample[PHYSICS])).float() for sample in samples]
+        batch[NEIGHBOUR_PHYSICS] = torch.stack(near)
     return batch | {"neighbour": torch.stack([p[0] for p in pairs]), "still": torch.stack([p[1] for p in pairs])}
 
 

@@ -7,7 +7,7 @@ An arm is anything that gives posteriors: the network, physics, another network.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from medcolor.palettes import Palette, load_palette
 from medcolor.scan import Scan, to_slices
 from medcolor.training import metrics
 from medcolor.training.arms import Answer, Posteriors, Predict, Prediction
-from medcolor.training.evaluation import Evaluation, groups_of
+from medcolor.training.evaluation import MIDDLE, Evaluation, groups_of
 from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
 
@@ -152,6 +152,17 @@ def mean_error(
             rows.setdefault(case.patient, []).append(found)
     means = [{name: float(np.mean([row[name] for row in found])) for name in names} for found in rows.values()]
     return {name: float(np.mean([row[name] for row in means])) if means else float("nan") for name in names}
+
+
+def also_degraded(cases: Sequence[LabeledScan], family: str) -> list[LabeledScan]:
+    """Return each case once more, degraded by one line of the table's middle level, the lines in turn."""
+    from medcolor.training.conditions import evaluation_table
+
+    lines = [condition for condition in evaluation_table(family) if condition.severity == MIDDLE]
+    return [
+        replace(case, scan=lines[n % len(lines)].on_scan(case.scan, key=case.key or case.patient))
+        for n, case in enumerate(cases)
+    ]
 
 
 @dataclass(frozen=True, eq=False)

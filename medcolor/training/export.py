@@ -102,6 +102,7 @@ def export_bundle(
         "patients": {side: len(dataset.patients) for side, dataset in sides.items()},
         "slices": {side: len(dataset) for side, dataset in sides.items()},
         "labels": _labels(sides["train"]),
+        "corrects_physics": bool(getattr(network, "corrects", False)),
         "split_sha256": identity(sides),
         "config_sha256": recipe.digest,
         "palette": str(recipe.get("style", "contrast")),

@@ -48,6 +48,14 @@ def model_card(card: BundleCard, found: Evaluation | None) -> str:
     )
 
 
+_CORRECTS = (
+    "",
+    "It corrects physics: the network is shown what the tissue models say of each pixel beside the gray, and changes",
+    "it where it learned that noise, blur, shading or a bent gray mislead them. On a clean scan it is near physics",
+    "because it may repeat it, not because it found the same by itself.",
+)
+
+
 def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
     """Say what the colours are: of tissues a network recognized, or learned at once, by copying such colours."""
     if card.method == TISSUE:
@@ -55,6 +63,7 @@ def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
             "**Designed colours, not measured ones.** There is no true colour for these images: each tissue class has",
             "a colour that people chose, and the network says which class a pixel is likely to be. Not a medical",
             "device, not for diagnosis. The displayed gray is kept exactly; only colour is invented.",
+            *(_CORRECTS if training.get("corrects_physics") else ()),
         ]
     return [
         "**Designed colours, copied.** There is no true colour for these images. People chose a colour for each tissue",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from medcolor.errors import TrainingError
 from medcolor.networks.volume_summary import summarize
+from medcolor.training.conditions import training_degradations
 from medcolor.training.degradations import REFERENCE
 from medcolor.training.drawing import VOLUME, Sample
+from medcolor.training.views import CropOrPad
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from medcolor.networks.normalization import Normalization
+    from medcolor.training.datasets import TissueDataset
     from medcolor.training.recipe import Recipe
 
 
@@ -63,35 +68,50 @@ class Prepare:
         return fixed
 
 
-def transform_of(recipe: Recipe, normalization: Normalization) -> Callable[[Sample], Sample]:
-    """Return the transform of a recipe's ``augmentation``.
+def samples_of(
+    recipe: Recipe,
+    network: nn.Module,
+    normalization: Normalization,
+    dataset: TissueDataset,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Sequence[Sample], Callable[[Sample], Sample]]:
+    """Return what is drawn from in a training, and what each sample goes through, by the recipe's ``augmentation``.
+
+    Slices are degraded as they are drawn. For a network that corrects physics whole scans are degraded ahead,
+    ``variants`` times each, for physics looks at a scan as a whole.
 
     Raises
     ------
     TrainingError
         A setting that there is not, or out of range.
     """
-    from monai.transforms import Compose
-
-    from medcolor.training.conditions import training_degradations
-    from medcolor.training.views import CropOrPad
+    from medcolor.training.degraded_scans import DegradedScans
 
     wanted = dict(recipe.get("augmentation", {}))
-    height, width = wanted.pop("crop", (160, 160))
+    height, width = (int(side) for side in wanted.pop("crop", (160, 160)))
     try:
-        degrade = training_degradations(recipe.family, **wanted)
+        if not getattr(network, "corrects", False):
+            return dataset, _degrading(recipe.family, normalization, (height, width), wanted)
+        ahead = DegradedScans(dataset, cache=dataset.cache, progress=progress, **wanted)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"augmentation: {error}") from error
-    wide = (int(height) * 3 // 2, int(width) * 3 // 2)  # degrading what is then cut away costs more than training
-    composed: Callable[[Sample], Sample] = Compose(
-        [
-            CropOrPad(wide, pad=False),
-            *degrade.transforms,
-            Prepare(normalization),
-            CropOrPad((int(height), int(width))),
-        ]
-    )
+    return ahead, _composed([Prepare(normalization), CropOrPad((height, width))])
+
+
+def _degrading(
+    family: str, normalization: Normalization, crop: tuple[int, int], wanted: dict[str, Any]
+) -> Callable[[Sample], Sample]:
+    degrade = training_degradations(family, **wanted)
+    wide = (crop[0] * 3 // 2, crop[1] * 3 // 2)  # degrading what is then cut away costs more than training
+    return _composed([CropOrPad(wide, pad=False), *degrade.transforms, Prepare(normalization), CropOrPad(crop)])
+
+
+def _composed(steps: list[Any]) -> Callable[[Sample], Sample]:
+    from monai.transforms import Compose
+
+    composed: Callable[[Sample], Sample] = Compose(steps)
     return composed
 
 
-__all__ = ["Prepare", "transform_of"]
+__all__ = ["Prepare", "samples_of"]

@@ -20,7 +20,7 @@ from medcolor.training.devices import place
 from medcolor.training.export import CARD, check_exportable, export_bundle, identity
 from medcolor.training.fitting import fit_once
 from medcolor.training.loop import FitResult, fit
-from medcolor.training.preparing import transform_of
+from medcolor.training.preparing import samples_of
 from medcolor.training.recipe import TRAIN, Recipe, fit_options, read_recipe
 from medcolor.training.sides import datasets
 from medcolor.training.systems import System, system_of
@@ -75,7 +75,7 @@ def train(
     OutputExistsError
         The folder holds a training and ``resume`` is False, or other files that would be written over.
     """
-    from medcolor.training.evaluate import labeled_scans
+    from medcolor.training.evaluate import also_degraded, labeled_scans
 
     recipe = read_recipe(configs)
     _refuse_output(output, resume=resume)
@@ -91,6 +91,8 @@ def train(
     say(", ".join(f"{side}: {len(d.patients)} patients, {len(d)} slices" for side, d in sides.items()))
     check_exportable(recipe, network, sides["train"].classes)
     judged = list(labeled_scans(sides["val"], limit=dict(recipe.get("validation", {})).get("scans")))
+    if getattr(network, "corrects", False):  # clean scans alone would not say whether it corrects anything
+        judged += also_degraded(judged, recipe.family)
     facts = {
         "family": recipe.family,
         "classes": list(sides["train"].classes),
@@ -109,15 +111,18 @@ def train(
             recipe, taught, validate=validate, output=output, facts=facts, device=placement.device, progress=steps
         )
     else:
+        samples, transform = samples_of(
+            recipe, network, normalization, sides["train"], progress=stage("degraded scans")
+        )
         objective.prepare(network, sides["train"], palette_ab=_palette_ab(recipe), seed=options.seed)
         result = fit(
             network,
-            sides["train"],
+            samples,
             objective=objective,
             validate=validate,
             output=output,
             options=options,
-            transform=transform_of(recipe, normalization),
+            transform=transform,
             placement=placement,
             resume=resume,
             facts=facts,

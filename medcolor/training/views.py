@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from medcolor.training.degradations import IMAGES, Bounds, Chance, Degradation
+from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS
 
-MOVED = (*IMAGES, "target", "still")
+POSTERIORS = ("target", PHYSICS, NEIGHBOUR_PHYSICS)
+"""What says a class for each pixel, (K, H, W)."""
+MOVED = (*IMAGES, *POSTERIORS, "still")
 
 
 class _Moving(Degradation):
@@ -98,7 +101,7 @@ class CropOrPad(Degradation):
                 continue
             whole = torch.as_tensor(out[key])
             out[key] = _cut(whole, corner, wanted, float(whole.min()) if key in IMAGES else 0.0)
-            if key == "target":
+            if key in POSTERIORS:
                 out[key][0] += 1 - out[key].sum(0).round()  # only padding sums to 0
         return out
 

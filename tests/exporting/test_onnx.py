@@ -98,6 +98,14 @@ def test_large_slices_are_tiled_as_for_the_bundle(
     assert_alike(folder, exported, scan_of((150, 131, 1)))
 
 
+def test_a_network_that_corrects_physics_is_shown_it_by_the_file_too(exported: Path, tmp_path: Path) -> None:
+    folder = random_bundle(tmp_path / "mr_random", family="MR", config={**TINY, "corrects": True}).folder
+    path = export_onnx(folder, tmp_path / "correcting.onnx", trust=True).path
+    assert NetworkColorizer(load_bundle(folder, trust=True), onnx=path).network.corrects
+    assert_alike(folder, path, phantom.scan("MR"))
+    assert not NetworkColorizer(load_bundle(exported.parent / "ct_random", trust=True), onnx=exported).network.corrects
+
+
 def test_several_slices_at_a_time_are_computed_alike(folder: Path, exported: Path) -> None:
     bundle = load_bundle(folder, trust=True)
     x, volume = torch.randn(3, 1, 40, 56), torch.randn(1, SUMMARY)

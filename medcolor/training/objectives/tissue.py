@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from medcolor.training.drawing import VOLUME
+from medcolor.networks.correction import corrected, shown
+from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS, VOLUME
 from medcolor.training.learner import Learner
 from medcolor.training.losses import LossTerms, TissueLoss
 from medcolor.training.objectives.objective import NETWORK, Objective, Step
@@ -17,6 +18,7 @@ class TissueObjective(Objective):
     """The tissue networks' objective.
 
     The network maps (N, 1, H, W), and the volume's summary where it has ``summary``, to ``logits`` and ``log_scale``.
+    One that corrects is shown the batch's "physics", (N, K, H, W), beside the image.
 
     Parameters
     ----------
@@ -39,13 +41,17 @@ class TissueObjective(Objective):
         if getattr(network, "summary", 0):
             volume = batch[VOLUME]
             extra = (volume if near is None else torch.cat([volume, volume[near]]),)
+        physics = None
+        if getattr(network, "corrects", False):
+            physics = batch[PHYSICS]
+            physics = physics if near is None else torch.cat([physics, batch[NEIGHBOUR_PHYSICS][near]])
+            images = torch.cat([images, shown(physics)], dim=1)
         with torch.autocast(at.placement.device.type, dtype=at.placement.precision, enabled=at.placement.mixed):
             out = network(images, *extra)
-        neighbour = None if near is None else out.logits[:count].index_put((near,), out.logits[count:])
+        logits = out.logits if physics is None else corrected(out.logits.float(), physics)
+        neighbour = None if near is None else logits[:count].index_put((near,), logits[count:])
         doubt = None if out.log_scale is None else out.log_scale[:count]
-        terms: LossTerms = self.loss(
-            out.logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=still
-        )
+        terms: LossTerms = self.loss(logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=still)
         learner = learners[NETWORK]
         learner.descend(terms.total, groups=self._clipped_apart(terms, learner.parameters))
         return {name: term.detach() for name, term in terms._asdict().items()}

@@ -1,0 +1,167 @@
+"""Whole scans degraded ahead, with what physics says of each: samples for networks that correct physics.
+
+Physics fits a whole scan, so what it says of a degraded slice is only known once the whole scan was degraded. That is
+done a few times for each scan before the training, and kept in the cache; after that a sample costs a few small reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from medcolor import tissue
+from medcolor.io.atomic import atomic_files
+from medcolor.networks.normalization import spread_sample
+from medcolor.scan import Scan, to_slices
+from medcolor.training import conditions, degradations
+from medcolor.training.conditions import randomly_degraded
+from medcolor.training.datasets import REFERENCE_SIDE, Loaded, Sample, TissueDataset
+from medcolor.training.degradations import REFERENCE, Chance
+from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS
+from medcolor.training.targets import content_hash
+
+_IMAGES, _PHYSICS, _VALUES, _FACTS = "images.npy", "physics.npy", "reference.npy", "facts.json"
+
+
+class DegradedScans(Dataset[Sample]):
+    """Samples of a dataset, each scan degraded at random several times, with "physics" and "neighbour_physics".
+
+    The target stays that of the clean scan; "physics" is (K, H, W) float32, the posteriors of the tissue models fitted
+    to the degraded scan.
+
+    Parameters
+    ----------
+    base : TissueDataset
+        Without a transform.
+    cache : Path
+    variants : int
+        How often each scan is degraded.
+    slices : int
+        How many slices of each degraded scan are kept, spread evenly.
+    strength, clean : float
+        As of :func:`medcolor.training.conditions.training_degradations`.
+    progress : callable, optional
+        Called with (scans done, scans in all).
+    """
+
+    def __init__(
+        self,
+        base: TissueDataset,
+        *,
+        cache: Path,
+        variants: int = 8,
+        slices: int = 8,
+        strength: float = 1.0,
+        clean: float = 0.3,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        if variants < 1 or slices < 1:
+            raise ValueError(f"variants and slices must be at least 1, got {variants} and {slices}.")
+        self._base, ahead = base, _Ahead(variants, slices, float(strength), float(clean))
+        starts = np.cumsum([0, *(case.slices for case in base.cases)])
+        self._entries: list[tuple[Path, int, int]] = []  # folder, place in it, number in the base
+        for n, (case, facts) in enumerate(base.facts()):
+            for folder in _stored(case.load(), bool(facts["contiguous"]), cache, ahead):
+                kept = json.loads((folder / _FACTS).read_text())["slices"]
+                self._entries += [(folder, place, int(starts[n]) + k) for place, k in enumerate(kept)]
+            if progress is not None:
+                progress(n + 1, len(base.cases))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Sample:
+        folder, place, number = self._entries[index]
+        sample = dict(self._base[number])
+        images, posteriors = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _PHYSICS))
+        (image, neighbour), (physics, of_neighbour) = images[place], posteriors[place]
+        sample |= {
+            "image": _plane(image),
+            PHYSICS: _unpacked(physics),
+            "units": json.loads((folder / _FACTS).read_text())["units"],
+            REFERENCE: torch.from_numpy(np.load(folder / _VALUES)),
+        }
+        if "neighbour" in sample:
+            sample |= {"neighbour": _plane(neighbour), NEIGHBOUR_PHYSICS: _unpacked(of_neighbour)}
+        return sample
+
+
+class _Ahead(NamedTuple):
+    """What is made of each scan."""
+
+    variants: int
+    slices: int
+    strength: float
+    clean: float
+
+
+def _stored(loaded: Loaded, contiguous: bool, cache: Path, ahead: _Ahead) -> list[Path]:
+    """Return the folders of a scan's variants, made where they are missing; two processes write the same."""
+    name = content_hash(loaded.scan, loaded.masks)
+    folders = []
+    for variant in range(ahead.variants):
+        told = f"{name} {variant} {contiguous} {float(ahead.slices)} {ahead.strength} {ahead.clean} {_code()}"
+        digest = hashlib.sha256(told.encode()).hexdigest()
+        folder = cache / "degraded" / digest[:2] / digest
+        if not (folder / _FACTS).is_file():
+            chance = Chance(int(hashlib.sha256(f"{name} {variant}".encode()).hexdigest()[:8], 16))
+            degraded = randomly_degraded(loaded.scan, chance, strength=ahead.strength, clean=ahead.clean)
+            _write(degraded, folder, ahead.slices, chance, contiguous=contiguous)
+        folders.append(folder)
+    return folders
+
+
+def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous: bool) -> None:
+    """Write slices with the neighbour that the dataset gives each, and what physics says of both."""
+    model, values, count = tissue.fit(scan), _finite(scan), scan.shape[2]
+    some = min(slices, count)
+    kept = [int((n + chance.uniform()) * count / some) for n in range(some)]
+    pairs = [(k, (k + 1 if k + 1 < count else k - 1) if contiguous and count > 1 else k) for k in kept]
+    physics = [[model.posteriors(slice(k, k + 1))[:, 0] for k in pair] for pair in pairs]
+    spread = spread_sample(scan, at_most=REFERENCE_SIDE**2).astype(np.float32)
+    arrays = {
+        _IMAGES: np.stack([[values[k] for k in pair] for pair in pairs]),
+        _PHYSICS: np.rint(np.asarray(physics) * np.float32(255)).astype(np.uint8),
+        _VALUES: np.resize(spread, (REFERENCE_SIDE, REFERENCE_SIDE)),
+    }
+    with atomic_files((*(folder / name for name in arrays), folder / _FACTS), force=True) as files:
+        for name, array in arrays.items():
+            with files.open(folder / name) as stream:
+                np.save(stream, array)
+        with files.open(folder / _FACTS) as stream:
+            stream.write(json.dumps({"units": scan.units, "slices": kept}).encode())
+
+
+def _finite(scan: Scan) -> NDArray[Any]:
+    values = to_slices(scan.voxels)
+    return values if values.dtype.kind != "f" else np.nan_to_num(values, nan=float(np.nanmin(values)))
+
+
+@lru_cache(1)
+def _code() -> str:
+    """Return a hash of what degrades: other degradations are other samples."""
+    digest = hashlib.sha256()
+    for module in (conditions, degradations):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
+def _plane(image: NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.array(image[None], dtype=np.float32))
+
+
+def _unpacked(packed: NDArray[np.uint8]) -> torch.Tensor:
+    p = packed.astype(np.float32)
+    return torch.from_numpy(p / p.sum(axis=0))
+
+
+__all__ = ["DegradedScans"]

@@ -1,0 +1,148 @@
+"""Scans degraded ahead: the target stays, physics speaks of what the network sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from medcolor import phantom, tissue
+from medcolor.cli import run
+from medcolor.colorizers import load_colorizer
+from medcolor.errors import TrainingError
+from medcolor.scan import from_slices, to_slices
+from medcolor.training.conditions import randomly_degraded
+from medcolor.training.datasets import Case, Loaded, TissueDataset
+from medcolor.training.degradations import REFERENCE, Chance
+from medcolor.training.degraded_scans import DegradedScans
+from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS, stack_samples
+from medcolor.training.views import CropOrPad
+
+
+def dataset(cache: Path, family: str = "PT", slices: int = 5) -> TissueDataset:
+    cases = [
+        Case(f"it/{n}", f"p{n}", family, "train", slices, lambda n=n: Loaded(scan_of(family, n, slices)), True)
+        for n in range(2)
+    ]
+    return TissueDataset(cases, cache=cache, neighbors=True)
+
+
+def scan_of(family: str, seed: int, slices: int = 5):  # type: ignore[no-untyped-def]
+    return phantom.scan(family, shape=(40, 36, slices), seed=seed)
+
+
+def test_a_sample_is_the_degraded_slice_its_clean_target_and_physics_of_the_degraded_scan(tmp_path: Path) -> None:
+    base = dataset(tmp_path)
+    ahead = DegradedScans(base, cache=tmp_path, variants=3, slices=4, clean=0.0)
+    assert len(ahead) == 2 * 3 * 4
+    changed = 0
+    for index in range(len(ahead)):
+        sample = ahead[index]
+        case, k = (int(part) for part in sample["key"].removeprefix("it/").split("/"))
+        clean = base[5 * case + k]
+        np.testing.assert_array_equal(sample["target"], clean["target"])
+        assert sample[PHYSICS].shape == sample[NEIGHBOUR_PHYSICS].shape == sample["target"].shape
+        np.testing.assert_allclose(sample[PHYSICS].sum(dim=0), 1, atol=1e-5)
+        changed += not np.array_equal(sample["image"], clean["image"])
+    assert changed > len(ahead) / 2
+
+
+def test_what_physics_says_is_fitted_to_the_degraded_scan(tmp_path: Path) -> None:
+    base = dataset(tmp_path, "MR", slices=1)
+    sample = DegradedScans(base, cache=tmp_path, variants=1, slices=1, clean=0.0)[0]
+    shown = replace(scan_of("MR", 0, 1), voxels=from_slices(sample["image"].numpy()), units=sample["units"])
+    expected = tissue.fit(shown).posteriors(slice(0, 1))[:, 0]
+    np.testing.assert_allclose(sample[PHYSICS], expected, atol=0.01)
+
+
+def test_left_clean_a_scan_is_what_it_was_and_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = dataset(tmp_path)
+    first = DegradedScans(base, cache=tmp_path, variants=2, slices=2, clean=1.0)[0]
+    monkeypatch.setattr("medcolor.training.degraded_scans.randomly_degraded", None)  # not called again
+    again = DegradedScans(base, cache=tmp_path, variants=2, slices=2, clean=1.0)[0]
+    case, k = (int(part) for part in first["key"].removeprefix("it/").split("/"))
+    for name in ("image", "neighbour", REFERENCE):
+        np.testing.assert_array_equal(first[name], again[name])
+    np.testing.assert_array_equal(first["image"], base[5 * case + k]["image"])
+    np.testing.assert_array_equal(first["neighbour"], base[5 * case + k]["neighbour"])
+
+
+def test_a_crop_cuts_physics_as_it_cuts_the_target_and_batches_hold_both(tmp_path: Path) -> None:
+    ahead = DegradedScans(dataset(tmp_path), cache=tmp_path, variants=1, slices=2, clean=1.0)
+    crop = CropOrPad((24, 48))
+    crop.set_random_state(3)
+    cut = crop(ahead[0])
+    assert cut[PHYSICS].shape[-2:] == cut["target"].shape[-2:] == (24, 48)
+    np.testing.assert_allclose(cut[PHYSICS].sum(dim=0), 1, atol=1e-5)
+    whole = {tuple(column) for column in ahead[0][PHYSICS].flatten(1).T.tolist()}
+    assert {tuple(column) for column in cut[PHYSICS].flatten(1).T.tolist()} <= whole | {(1.0, *[0.0] * 5)}
+    batch = stack_samples([cut, cut])
+    assert batch[PHYSICS].shape == batch[NEIGHBOUR_PHYSICS].shape == batch["target"].shape
+
+
+@pytest.mark.parametrize("family", ["MR", "PT", "US", "XR", "NM", "MG"])
+def test_random_degradation_is_a_function_of_its_chance_and_keeps_the_grid(family: str) -> None:
+    scan = phantom.scan(family)
+    one, same, other = (randomly_degraded(scan, Chance(seed), clean=0.0) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.voxels, same.voxels)
+    assert one.shape == scan.shape
+    assert one.geometry == scan.geometry
+    assert not np.array_equal(np.asarray(one.voxels, float), np.asarray(other.voxels, float))
+    assert randomly_degraded(scan, Chance(1), clean=1.0) is scan
+    assert np.isfinite(to_slices(one.voxels)).all()
+
+
+@pytest.mark.parametrize("wanted", [{"variants": 0}, {"slices": 0}])
+def test_numbers_that_leave_nothing_are_refused(wanted: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        DegradedScans(dataset(tmp_path), cache=tmp_path, **wanted)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes")
+    for n in range(1, 6):
+        scan = phantom.scan("MR", shape=(32, 28, 2), seed=n)
+        nib.save(nib.Nifti1Image(np.asarray(scan.voxels), scan.geometry.affine), folder / f"sub-{n}.nii.gz")
+    return folder
+
+
+def settings(**more: object) -> str:
+    small = {
+        "network::corrects": True,
+        "network::widths": [4, 8],
+        "network::refinement": 4,
+        "augmentation::crop": [24, 24],
+        "data::patients": None,
+        "data::modality": "MR",
+        "data::splits": {"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4", "sub-5"]},
+        "fit::steps": 2,
+        "fit::batch": 2,
+        "fit::validate_every": 2,
+    }
+    return yaml.safe_dump({**small, **more})
+
+
+def test_a_correcting_network_is_trained_measured_and_used_by_the_same_commands(volumes: Path, tmp_path: Path) -> None:
+    quick, out = tmp_path / "quick.yaml", tmp_path / "out"
+    quick.write_text(settings(**{"augmentation::variants": 2}))
+    command = ["train", "mr_tissue", "tiny", str(quick), "--data", str(volumes), "-o", str(out), "--device", "cpu"]
+    assert run([*command, "--quiet"]) == 0
+    loaded = load_colorizer(str(out), trust=True)
+    assert loaded.network.corrects  # type: ignore[attr-defined]
+    assert "physics" in (out / "evaluation.md").read_text()
+    assert "corrects" in (out / "README.md").read_text()
+    assert loaded(phantom.scan("MR")).rgb.shape[-1] == 3
+
+
+def test_variants_are_for_networks_that_correct(volumes: Path, tmp_path: Path) -> None:
+    from medcolor.training.supervised import train
+
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(settings(**{"network::corrects": False, "augmentation::variants": 2}))
+    with pytest.raises(TrainingError, match="variants"):
+        train(["mr_tissue", "tiny", quick], data=volumes, output=tmp_path / "out", device="cpu")
