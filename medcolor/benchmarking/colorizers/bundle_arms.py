@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer
     from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
+    from medcolor.recoloring import Recoloring
 
 Maker = TypeVar("Maker", bound="NetworkColorizer | ChromaColorizer")
 
@@ -97,10 +99,15 @@ class ChromaArm(_BundleArm["ChromaColorizer"]):
 
     def _recolored(self, ab: NDArray[np.float32]) -> Recolored:
         def recolored(kind: str) -> Floats:
-            to = self.maker.recoloring_for(kind)
+            to = self._for_eye(kind)
             return ab if to is None else to(ab)
 
         return recolored
+
+    @lru_cache(maxsize=8)  # noqa: B019  # an arm lives as long as its modality is measured
+    def _for_eye(self, kind: str) -> Recoloring | None:
+        """Return what becomes of the colours for an eye, the same in every scan."""
+        return self.maker.recoloring_for(kind)
 
 
 def bundle_label(card: BundleCard) -> str:

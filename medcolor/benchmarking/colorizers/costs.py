@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from medcolor.scan import Scan
 SIDE = 512
 UNIT_SIDE = 256  # ECCV16 always runs at this size
 ROUNDS = 5
+_AT_ONCE = 2  # processes whose memory is measured
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,10 @@ def measure_costs(
             unit_times.append(_seconds(lambda: unit(lightness)))
             for place, colorizer in enumerate(colorizers):
                 times[place].append(_seconds(lambda use=colorizer: use(scan)))  # type: ignore[misc]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # what a process needs does not depend on what runs beside it
+        peaks = pool.map(lambda arm: peak_memory(arm, family) if memory else None, arms)
     found = []
-    for arm, (parameters, mib, flops, wrong), seconds in zip(arms, static, times, strict=True):
-        peak = peak_memory(arm, family) if memory else None
+    for peak, (parameters, mib, flops, wrong), seconds in zip(peaks, static, times, strict=True):
         ms, unit_ms = (1000 * float(np.median(part)) for part in (seconds, unit_times))
         found.append(Costs(parameters, mib, flops, ms, unit_ms, peak, torch.get_num_threads(), wrong))
         if progress is not None:

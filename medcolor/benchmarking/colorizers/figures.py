@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.vision import Deficiency, separability
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.floating]
 Bytes = NDArray[np.uint8]
@@ -107,14 +111,20 @@ def colorfulness(rgb: Bytes) -> float:
     return float(np.mean(spread + 0.3 * level))
 
 
-def histogram_distance(rgb: Bytes, target: Bytes) -> float:
-    """Return the Hellinger distance of HistoGAN's log-chroma histograms, 0 to 1; the mean over slices."""
+def color_histogram(rgb: Bytes) -> Tensor:
+    """Return HistoGAN's log-chroma histogram of each slice, (n, 3, 64, 64)."""
     import torch
 
-    from medcolor.networks.log_chroma import hellinger, log_chroma_histogram
+    from medcolor.networks.log_chroma import log_chroma_histogram
 
-    planes = (torch.from_numpy(np.moveaxis(x, -1, 1).astype(np.float32)) / 255 for x in (rgb, target))
-    return float(hellinger(*(log_chroma_histogram(plane) for plane in planes)).mean())
+    return log_chroma_histogram(torch.from_numpy(np.moveaxis(rgb, -1, 1).astype(np.float32)) / 255)
+
+
+def histogram_distance(histogram: Tensor, target: Tensor) -> float:
+    """Return the Hellinger distance of log-chroma histograms, 0 to 1; the mean over slices."""
+    from medcolor.networks.log_chroma import hellinger
+
+    return float(hellinger(histogram, target).mean())
 
 
 def tissue_colors(ab: Floats, labels: NDArray[np.integer]) -> dict[int, Floats]:

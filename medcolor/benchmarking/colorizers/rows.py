@@ -175,7 +175,7 @@ def _of_pictures(painted: Painted, view: View) -> dict[str, float]:
         "mae_rgb": figures.mean_absolute(rgb, target),
         "colorfulness": own,
         "colorfulness_difference": abs(own - theirs),
-        "hellinger": figures.histogram_distance(rgb, target),
+        "hellinger": figures.histogram_distance(figures.color_histogram(rgb), view.target_histogram),
     }
 
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.benchmarking.colorizers.figures import color_histogram
 from medcolor.cielab import rgb_to_lab
 from medcolor.color import apply_color
 from medcolor.errors import MedcolorWarning, TrainingError
@@ -23,6 +25,9 @@ from medcolor.training.simulate import SIMULATED
 from medcolor.training.sources import find_cases
 from medcolor.training.targets import contiguous_slices
 from medcolor.windowing import default_display, grayscale
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.floating]
 STYLE = "contrast"
@@ -78,10 +83,15 @@ class View:
         """The target as it would be shown, (n, nj, ni, 3)."""
         return apply_color(self.gray, self.target_ab)
 
-    @property
+    @cached_property
     def target_lab(self) -> NDArray[np.float32]:
         """The target as it would be shown, in CIELAB, (n, nj, ni, 3)."""
         return lab_of(self.target_rgb)
+
+    @cached_property
+    def target_histogram(self) -> Tensor:
+        """The target's log-chroma histogram, (n, 3, 64, 64)."""
+        return color_histogram(self.target_rgb)
 
     def sha256(self) -> str:
         """Return a hash of everything figures depend on but the method."""
