@@ -18,6 +18,7 @@ from medcolor.bundle_files import TISSUE
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
+from medcolor.colorizers.corrections import physics_for
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.colorizers.prediction import (
     Computing,
@@ -25,7 +26,6 @@ from medcolor.colorizers.prediction import (
     error_of,
     faded,
     mean_ab,
-    physics_for,
     volume_input,
 )
 from medcolor.errors import ModalityError, SettingError

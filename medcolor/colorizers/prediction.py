@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.colorizers.corrections import beside, corrected_planes
 from medcolor.colorizers.tiles import Tile, bands, tiles
 from medcolor.scan import Scan, to_slices
 from medcolor.tissue.model import TissueModel, valid
@@ -101,7 +102,7 @@ class Prediction:
         for tile, logits, log_scale in whole(values, physics, options):
             with torch.inference_mode():
                 if physics is not None:
-                    logits = _corrected(logits, physics[(slice(None), *tile.kept)])
+                    logits = corrected_planes(logits, physics[(slice(None), *tile.kept)])
                 posteriors = torch.softmax(logits, dim=0)
                 if good is not None:
                     outside = torch.from_numpy(~good[tile.kept]).to(logits.device)
@@ -157,41 +158,6 @@ class Prediction:
                     large = large[:, band.inner, : plane.shape[1]]
                 kept = (slice(n, n + 1), band.kept, slice(0, plane.shape[1]))
                 yield Tile(kept, kept, kept[1:]), large[:-1, None].contiguous(), large[-1:]
-
-
-def beside(images: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
-    """Return what a network that corrects is shown: images (n, 1, h, w), and posteriors (K, n, h, w) with them."""
-    import torch
-
-    from medcolor.networks.correction import shown
-
-    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(images.device)
-    return torch.cat([images, shown(told)], dim=1)
-
-
-def _corrected(answer: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
-    """Return logits (K, n, h, w) of an answer (K + 1, n, h, w) to posteriors (K, n, h, w)."""
-    import torch
-
-    from medcolor.networks.correction import corrected
-
-    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(answer.device)
-    return corrected(answer.swapaxes(0, 1), told).swapaxes(0, 1).contiguous()
-
-
-def physics_for(network: Any, scan: Scan) -> TissueModel | None:
-    """Return the tissue model of a scan for a network that corrects it; None for others.
-
-    Raises
-    ------
-    ModalityError
-        As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
-    """
-    if not getattr(network, "corrects", False):
-        return None
-    from medcolor import tissue
-
-    return tissue.fit(scan)
 
 
 def reduction_factor(side: int | None, shape: tuple[int, ...]) -> int:
@@ -294,12 +260,10 @@ __all__ = [
     "HALF_CONFIDENCE",
     "Computing",
     "Prediction",
-    "beside",
     "error_of",
     "faded",
     "mean_ab",
     "network_input",
-    "physics_for",
     "reduced_plane",
     "reduction_factor",
     "volume_input",

@@ -31,6 +31,9 @@ def calibration_slices(
 
     A case gives another one of its slices each time, so that all heights of the body are among them.
     """
+    import torch
+
+    from medcolor.colorizers.corrections import beside, physics_for
     from medcolor.colorizers.prediction import network_input, volume_input
 
     train = [case for case in cases if case.split == "train"]
@@ -39,19 +42,21 @@ def calibration_slices(
     out: list[Given] = []
     for n in chosen:
         scan = train[n].load().scan
-        fitted, depth = normalization.fit(scan), scan.shape[2]
+        fitted, depth, physics = normalization.fit(scan), scan.shape[2], physics_for(network, scan)
         volume = [tensor.numpy() for tensor in volume_input(network, fitted, scan)]
         for m in range(each):
             k = int((n * 0.618 + m / each) % 1 * depth)
             values, _ = network_input(scan, fitted, slice(k, k + 1))
-            image = np.ascontiguousarray(_middle(values))[:, None]
-            out.append(dict(zip(INPUTS, (image, *volume), strict=False)))
+            image = torch.from_numpy(np.ascontiguousarray(_middle(values))[:, None])
+            if physics is not None:
+                image = beside(image, _middle(physics.posteriors(slice(k, k + 1))))
+            out.append(dict(zip(INPUTS, (image.numpy(), *volume), strict=False)))
     return out
 
 
 def _middle(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    top, left = (max(0, (length - _SIDE) // 2) for length in values.shape[1:])
-    return values[:, top : top + _SIDE, left : left + _SIDE]
+    top, left = (max(0, (length - _SIDE) // 2) for length in values.shape[-2:])
+    return values[..., top : top + _SIDE, left : left + _SIDE]
 
 
 def quantized(model: Any, inputs: Iterable[Given]) -> Any:

@@ -121,7 +121,8 @@ def learned(
     """
     import torch
 
-    from medcolor.colorizers.prediction import beside, error_of, network_input, physics_for, volume_input
+    from medcolor.colorizers.corrections import beside, physics_for
+    from medcolor.colorizers.prediction import error_of, network_input, volume_input
     from medcolor.networks.correction import corrected
 
     def predict(scan: Scan) -> Prediction:

@@ -21,10 +21,12 @@ from medcolor.colorizers import load_colorizer
 from medcolor.colorizers.network import NetworkColorizer
 from medcolor.errors import BundleError, SettingError, TrainingError, WriteError
 from medcolor.exporting.export import UNMEASURED, export_onnx
+from medcolor.exporting.int8 import calibration_slices
 from medcolor.exporting.parity import Parity
 from medcolor.geometry import Geometry
 from medcolor.networks.volume_summary import SUMMARY
 from medcolor.scan import Scan, from_slices, to_slices
+from medcolor.training.sources import find_cases
 from medcolor.windowing import display_gray
 
 pytestmark = [
@@ -104,6 +106,14 @@ def test_a_network_that_corrects_physics_is_shown_it_by_the_file_too(exported: P
     assert NetworkColorizer(load_bundle(folder, trust=True), onnx=path).network.corrects
     assert_alike(folder, path, phantom.scan("MR"))
     assert not NetworkColorizer(load_bundle(exported.parent / "ct_random", trust=True), onnx=exported).network.corrects
+
+
+def test_eight_bits_of_a_network_that_corrects_are_calibrated_on_what_it_is_shown(listed: Path, tmp_path: Path) -> None:
+    folder = random_bundle(tmp_path / "ct_random", config={**TINY, "corrects": True}).folder
+    bundle = load_bundle(folder, trust=True)
+    found = calibration_slices(find_cases(listed, family="CT"), bundle.normalization, bundle.network, count=4)
+    assert {given["image"].shape[1] for given in found} == {1 + len(bundle.card.classes)}
+    assert all(given["image"].min() >= -1 and given["image"].max() <= 1 for given in found)
 
 
 def test_several_slices_at_a_time_are_computed_alike(folder: Path, exported: Path) -> None:

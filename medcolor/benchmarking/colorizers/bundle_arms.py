@@ -56,11 +56,16 @@ class TissueArm(_BundleArm["NetworkColorizer"]):
 
     @property
     def identity(self) -> str:  # noqa: D102
-        from medcolor.colorizers import prediction
+        from medcolor.colorizers import corrections, prediction
+        from medcolor.networks import correction
 
         card = self.card
         palette = load_palette(card.family, STYLE)
-        return card.weights_sha256 + palette.sha256 + code_hash(prediction, type(self.maker.bundle.network))
+        return (
+            card.weights_sha256
+            + palette.sha256
+            + code_hash(prediction, corrections, correction, type(self.maker.bundle.network))
+        )
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         from medcolor.colorizers.prediction import error_of
