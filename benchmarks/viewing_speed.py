@@ -61,7 +61,7 @@ def seconds(call: Callable[[], object]) -> float:
 def forward_of(colorizer: NetworkColorizer, scan: Scan) -> Callable[[], object]:
     """Return one bare forward at the size of a slice: tensors in, logits out."""
     ni, nj, _ = scan.shape
-    pixels = torch.zeros(1, 1, nj, ni).to(memory_format=torch.channels_last)
+    pixels = torch.zeros(1, getattr(colorizer.network, "in_channels", 1), nj, ni).to(memory_format=torch.channels_last)
     prediction = colorizer.predict(scan)
 
     def forward() -> object:

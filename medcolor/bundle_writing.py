@@ -163,7 +163,10 @@ def describe_bundle(
         "copyright": "see the LICENSE of medcolor",
         "intended_use": _INTENDED_USE,
         "network_data_format": _data_format(
-            family, classes if method == TISSUE else None, network_config.get("summary", 0)
+            family,
+            classes if method == TISSUE else None,
+            network_config.get("summary", 0),
+            corrects=bool(network_config.get("corrects", False)),
         ),
         **dict(facts or {}),
         "medcolor": ours,
@@ -184,14 +187,18 @@ def _normalization(normalization: Normalization) -> dict[str, Any]:
     return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high} | side
 
 
-def _data_format(family: str, classes: list[str] | None, summary: int) -> dict[str, Any]:
-    """Return what goes in and out: logits of the classes; or, without them, colours."""
+def _data_format(family: str, classes: list[str] | None, summary: int, *, corrects: bool = False) -> dict[str, Any]:
+    """Return what goes in and out: logits of the classes; or, without them, colours.
+
+    A network that corrects physics is shown its posteriors, too, and says how far to trust them.
+    """
     shared = {"format": "magnitude", "modality": family, "spatial_shape": ["*", "*"], "is_patch_data": False}
-    image = {"type": "image", "num_channels": 1, "dtype": "float32", "value_range": [-1, 1]}
-    names = ["a*", "b*"] if classes is None else classes
+    shown = ["image, normalized", *(f"physics: {name}, logarithm" for name in (classes or ()) if corrects)]
+    image = {"type": "image", "num_channels": len(shown), "dtype": "float32", "value_range": [-1, 1]}
+    names = ["a*", "b*"] if classes is None else [*classes, *(["trust in physics"] if corrects else [])]
     kind = ("image", [-108, 108]) if classes is None else ("logits", [])
     pred = {"type": kind[0], "num_channels": len(names), "dtype": "float32", "value_range": kind[1]}
-    inputs = {"image": shared | image | {"channel_def": {"0": "image, normalized"}}}
+    inputs = {"image": shared | image | {"channel_def": {str(n): name for n, name in enumerate(shown)}}}
     if summary:
         told = {
             "type": "tuples",

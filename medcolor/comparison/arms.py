@@ -19,6 +19,7 @@ from medcolor.comparison.renders import Render
 from medcolor.comparison.tasks import Task
 from medcolor.errors import BundleError, SettingError
 from medcolor.scan import Scan
+from medcolor.training.arms import physics_code
 
 if TYPE_CHECKING:
     from medcolor.bundle_files import BundleCard
@@ -199,7 +200,8 @@ class _Maker:
         spec = self._spec()
         card = self._card(spec)
         seen = NOTHING if card is None else seen_by(card, self.task, self.data)
-        arm = replace(arm, identity=f"{spec} {card.weights_sha256 if card else ''}".strip(), seen=seen)
+        weights = card.weights_sha256 if card else ""
+        arm = replace(arm, identity=f"{spec} {weights} {physics_code()}", seen=seen)  # many are shown what physics says
         if self.base == "colorizer_as_segmenter":
             self._require_classes(card)
             return replace(arm, channels=1, direct=spec)

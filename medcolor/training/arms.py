@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,6 +81,15 @@ def physics(scan: Scan) -> Prediction:
     from medcolor import tissue
 
     return Prediction(tissue.fit(scan).posteriors(slice(None)))
+
+
+@cache
+def physics_code() -> str:
+    """Return a SHA-256 of the source of the tissue models: what it made before is out of date when they change."""
+    from medcolor import tissue
+
+    files = sorted(Path(str(tissue.__file__)).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def shipped(colorizer: NetworkColorizer) -> Callable[[Scan], Prediction]:
@@ -227,6 +239,7 @@ __all__ = [
     "learned",
     "learned_colors",
     "physics",
+    "physics_code",
     "shipped",
     "shipped_colors",
 ]

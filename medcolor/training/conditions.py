@@ -19,8 +19,8 @@ from monai.transforms import Compose, OneOf
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medcolor.scan import GRAY_LEVEL, Scan, from_slices, to_slices
-from medcolor.tissue.model import CLASSES, values_of
+from medcolor.scan import GRAY_LEVEL, Scan, from_slices
+from medcolor.tissue.model import CLASSES, valid, values_of
 from medcolor.training.degradations import (
     NOISE,
     BiasField,
@@ -102,11 +102,12 @@ class Condition:
 
 
 def _with_values(scan: Scan, values: NDArray[np.float32], *, lost_units: bool) -> Scan:
+    good = valid(scan, slice(None))
+    if good is not None:  # what was no image is none afterwards, and the dark end where numbers cannot say so
+        values[~good] = np.nan if not lost_units else 255 if scan.inverted else 0
     if lost_units:
         eight = from_slices(values.astype(np.uint8))
         return replace(scan, voxels=eight, units=GRAY_LEVEL, windows=(Window(127.5, 255, name="as stored"),))
-    if scan.voxels.dtype.kind == "f":
-        values[~np.isfinite(to_slices(scan.voxels))] = np.nan
     return replace(scan, voxels=from_slices(values), windows=scan.windows or (_fixed(scan),))
 
 
@@ -158,10 +159,15 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
     """
     if family not in CLASSES:
         raise ValueError(f'"{family}" is no modality family; there are {", ".join(CLASSES)}.')
-    if not 0 <= strength <= 1 or not 0 <= clean <= 1:
-        raise ValueError(f"strength and clean must lie in 0..1, got {strength} and {clean}.")
+    require_shares(strength, clean)
     some = Compose([kind(levels, prob=strength * share) for kind, share, levels in _steps(family)])
     return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])
+
+
+def require_shares(strength: float, clean: float) -> None:
+    """Raise ``ValueError`` unless both lie in 0..1."""
+    if not 0 <= strength <= 1 or not 0 <= clean <= 1:
+        raise ValueError(f"strength and clean must lie in 0..1, got {strength} and {clean}.")
 
 
 def randomly_degraded(scan: Scan, chance: Chance, *, strength: float = 1.0, clean: float = 0.3) -> Scan:

@@ -256,7 +256,7 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
         masks = [] if loaded.masks is None else sorted(loaded.masks.names.values())
         with atomic_files((image, target, reference, facts), force=True) as files:
             with files.open(image) as stream:
-                np.save(stream, _filled(scan))
+                np.save(stream, filled_slices(scan))
             with files.open(reference) as stream:
                 np.save(stream, reference_values(scan))
             with files.open(target) as stream:
@@ -284,7 +284,7 @@ def reference_values(scan: Scan) -> NDArray[np.float32]:
     return np.random.default_rng(0).permutation(values).astype(np.float32).reshape(REFERENCE_SIDE, REFERENCE_SIDE)
 
 
-def _filled(scan: Scan) -> NDArray[Any]:
+def filled_slices(scan: Scan) -> NDArray[Any]:
     """Return the slices with what is no image at the dark end, as the network sees it in use, and not at zero."""
     values, good = to_slices(scan.voxels), valid(scan, slice(None))
     if good is None:

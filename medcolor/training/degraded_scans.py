@@ -20,11 +20,10 @@ from torch.utils.data import Dataset
 
 from medcolor import tissue
 from medcolor.io.atomic import atomic_files
-from medcolor.networks.normalization import spread_sample
-from medcolor.scan import Scan, to_slices
+from medcolor.scan import Scan
 from medcolor.training import conditions, degradations
-from medcolor.training.conditions import randomly_degraded
-from medcolor.training.datasets import REFERENCE_SIDE, Loaded, Sample, TissueDataset
+from medcolor.training.conditions import randomly_degraded, require_shares
+from medcolor.training.datasets import Loaded, Sample, TissueDataset, filled_slices, reference_values
 from medcolor.training.degradations import REFERENCE, Chance
 from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS
 from medcolor.training.targets import content_hash
@@ -66,6 +65,7 @@ class DegradedScans(Dataset[Sample]):
     ) -> None:
         if variants < 1 or slices < 1:
             raise ValueError(f"variants and slices must be at least 1, got {variants} and {slices}.")
+        require_shares(strength, clean)
         self._base, ahead = base, _Ahead(variants, slices, float(strength), float(clean))
         starts = np.cumsum([0, *(case.slices for case in base.cases)])
         self._entries: list[tuple[Path, int, int]] = []  # folder, place in it, number in the base
@@ -122,16 +122,15 @@ def _stored(loaded: Loaded, contiguous: bool, cache: Path, ahead: _Ahead) -> lis
 
 def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous: bool) -> None:
     """Write slices with the neighbour that the dataset gives each, and what physics says of both."""
-    model, values, count = tissue.fit(scan), _finite(scan), scan.shape[2]
+    model, values, count = tissue.fit(scan), filled_slices(scan), scan.shape[2]
     some = min(slices, count)
     kept = [int((n + chance.uniform()) * count / some) for n in range(some)]
     pairs = [(k, (k + 1 if k + 1 < count else k - 1) if contiguous and count > 1 else k) for k in kept]
     physics = [[model.posteriors(slice(k, k + 1))[:, 0] for k in pair] for pair in pairs]
-    spread = spread_sample(scan, at_most=REFERENCE_SIDE**2).astype(np.float32)
     arrays = {
         _IMAGES: np.stack([[values[k] for k in pair] for pair in pairs]),
         _PHYSICS: np.rint(np.asarray(physics) * np.float32(255)).astype(np.uint8),
-        _VALUES: np.resize(spread, (REFERENCE_SIDE, REFERENCE_SIDE)),
+        _VALUES: reference_values(scan),
     }
     with atomic_files((*(folder / name for name in arrays), folder / _FACTS), force=True) as files:
         for name, array in arrays.items():
@@ -141,17 +140,12 @@ def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous:
             stream.write(json.dumps({"units": scan.units, "slices": kept}).encode())
 
 
-def _finite(scan: Scan) -> NDArray[Any]:
-    values = to_slices(scan.voxels)
-    return values if values.dtype.kind != "f" else np.nan_to_num(values, nan=float(np.nanmin(values)))
-
-
 @lru_cache(1)
 def _code() -> str:
-    """Return a hash of what degrades: other degradations are other samples."""
+    """Return a hash of what makes samples: other degradations are other samples."""
     digest = hashlib.sha256()
-    for module in (conditions, degradations):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for path in (conditions.__file__, degradations.__file__, __file__):
+        digest.update(Path(path).read_bytes())
     return digest.hexdigest()
 
 

@@ -43,6 +43,11 @@ def check_exportable(recipe: Recipe, network: nn.Module, classes: tuple[str, ...
         raise TrainingError(
             f"network: .classes is {count}, and {recipe.family} has {len(classes)}: {', '.join(classes)}."
         )
+    if getattr(network, "corrects", False) and recipe.family == "CT":
+        raise TrainingError(
+            "network: a network of CT cannot correct physics, which refuses scans whose Hounsfield units are lost, and "
+            "training loses them on purpose. Leave out corrects."
+        )
     try:
         json.dumps(recipe.plain("network"))
     except TypeError as error:

@@ -20,6 +20,7 @@ from medcolor.training.datasets import Case, Loaded, TissueDataset
 from medcolor.training.degradations import REFERENCE, Chance
 from medcolor.training.degraded_scans import DegradedScans
 from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS, stack_samples
+from medcolor.training.supervised import train
 from medcolor.training.views import CropOrPad
 
 
@@ -57,6 +58,37 @@ def test_what_physics_says_is_fitted_to_the_degraded_scan(tmp_path: Path) -> Non
     shown = replace(scan_of("MR", 0, 1), voxels=from_slices(sample["image"].numpy()), units=sample["units"])
     expected = tissue.fit(shown).posteriors(slice(0, 1))[:, 0]
     np.testing.assert_allclose(sample[PHYSICS], expected, atol=0.01)
+
+
+def test_each_slice_comes_with_what_physics_says_of_it_and_of_its_own_neighbour(tmp_path: Path) -> None:
+    base = dataset(tmp_path, "MR")
+    ahead = DegradedScans(base, cache=tmp_path, variants=1, slices=5, clean=1.0)
+    seen = set()
+    for index in range(len(ahead)):
+        sample = ahead[index]
+        case, k = (int(part) for part in sample["key"].removeprefix("it/").split("/"))
+        said = tissue.fit(scan_of("MR", case)).posteriors(slice(0, 5))
+        np.testing.assert_allclose(sample[PHYSICS], said[:, k], atol=0.01)
+        np.testing.assert_allclose(sample[NEIGHBOUR_PHYSICS], said[:, k + 1 if k < 4 else k - 1], atol=0.01)
+        np.testing.assert_array_equal(sample[REFERENCE], base[5 * case + k][REFERENCE])
+        seen.add((case, k))
+    assert len(seen) == 10, "every slice once"
+
+
+def test_what_is_no_image_is_dark_as_in_use(tmp_path: Path) -> None:
+    voxels = np.asarray(scan_of("XR", 0, 1).voxels).astype(np.float32)
+    voxels[:9] = np.nan
+    scan = replace(scan_of("XR", 0, 1), voxels=voxels, inverted=True)
+    base = TissueDataset([Case("it/0", "p", "XR", "train", 1, lambda: Loaded(scan), False)], cache=tmp_path)
+    for clean in (0.0, 1.0):
+        image = DegradedScans(base, cache=tmp_path, variants=1, slices=1, clean=clean)[0]["image"][0]
+        assert (image[:, :9] >= image[:, 9:].max()).all(), "dark is the largest value of an inverted scan"
+
+
+@pytest.mark.parametrize("wanted", [{"clean": 25.0}, {"strength": -0.1}])
+def test_shares_out_of_range_are_refused(wanted: dict[str, float], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        DegradedScans(dataset(tmp_path), cache=tmp_path, **wanted)  # type: ignore[arg-type]
 
 
 def test_left_clean_a_scan_is_what_it_was_and_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +171,14 @@ def test_a_correcting_network_is_trained_measured_and_used_by_the_same_commands(
     assert loaded(phantom.scan("MR")).rgb.shape[-1] == 3
 
 
-def test_variants_are_for_networks_that_correct(volumes: Path, tmp_path: Path) -> None:
-    from medcolor.training.supervised import train
+def test_a_network_of_ct_cannot_correct_physics_which_refuses_what_has_no_unit(volumes: Path, tmp_path: Path) -> None:
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(settings(**{"data::modality": "CT"}))
+    with pytest.raises(TrainingError, match="Hounsfield"):
+        train(["ct_tissue", "tiny", quick], data=volumes, output=tmp_path / "out", device="cpu")
 
+
+def test_variants_are_for_networks_that_correct(volumes: Path, tmp_path: Path) -> None:
     quick = tmp_path / "quick.yaml"
     quick.write_text(settings(**{"network::corrects": False, "augmentation::variants": 2}))
     with pytest.raises(TrainingError, match="variants"):

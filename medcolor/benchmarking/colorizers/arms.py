@@ -18,6 +18,7 @@ from medcolor.color_scan import Law
 from medcolor.luts import load_lut
 from medcolor.palettes import Palette, load_palette, with_cvd
 from medcolor.scan import Scan
+from medcolor.training.arms import physics_code
 from medcolor.training.metrics import expected_ab
 from medcolor.windowing import default_display, grayscale
 
@@ -163,10 +164,7 @@ class PhysicsArm:
 
     @property
     def identity(self) -> str:  # noqa: D102
-        from medcolor import tissue
-
-        palette = load_palette(self.family, STYLE)
-        return palette.sha256 + code_hash(*sorted(Path(str(tissue.__file__)).parent.glob("*.py")))
+        return load_palette(self.family, STYLE).sha256 + physics_code()
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         from medcolor import tissue

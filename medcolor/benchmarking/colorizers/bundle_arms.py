@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from medcolor.bundle_files import CONFIG, TISSUE, BundleCard
 from medcolor.color_scan import Law
 from medcolor.palettes import load_palette
 from medcolor.scan import Scan
+from medcolor.training.arms import physics_code
 
 if TYPE_CHECKING:
     from medcolor.colorizers import Colorizer
@@ -61,11 +62,9 @@ class TissueArm(_BundleArm["NetworkColorizer"]):
 
         card = self.card
         palette = load_palette(card.family, STYLE)
-        return (
-            card.weights_sha256
-            + palette.sha256
-            + code_hash(prediction, corrections, correction, type(self.maker.bundle.network))
-        )
+        network = self.maker.bundle.network
+        code = code_hash(prediction, corrections, correction, type(network))
+        return card.weights_sha256 + palette.sha256 + code + _physics_of(network)
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         from medcolor.colorizers.prediction import error_of
@@ -93,7 +92,7 @@ class ChromaArm(_BundleArm["ChromaColorizer"]):
         code = code_hash(
             chroma_prediction, prediction, recoloring, type(self.maker.bundle.network), card.folder / CONFIG
         )
-        return card.weights_sha256 + self.maker.taught.sha256 + code
+        return card.weights_sha256 + self.maker.taught.sha256 + code + _physics_of(self.maker.bundle.network)
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         found = self.maker.predict(scan)
@@ -113,6 +112,12 @@ class ChromaArm(_BundleArm["ChromaColorizer"]):
     def _for_eye(self, kind: str) -> Recoloring | None:
         """Return what becomes of the colours for an eye, the same in every scan."""
         return self.maker.recoloring_for(kind)
+
+
+def _physics_of(network: Any) -> str:
+    """Return the tissue models' hash for a network that is shown what they say."""
+    shown = getattr(network, "corrects", False) or "posteriors" in getattr(network, "needs", ())
+    return physics_code() if shown else ""
 
 
 def bundle_label(card: BundleCard) -> str:
