@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medcolor.benchmarking.colorizers import figures
 from medcolor.benchmarking.colorizers.arms import Arm, Colors
-from medcolor.benchmarking.colorizers.views import View, lab_of
+from medcolor.benchmarking.colorizers.views import AT_ONCE, View, lab_of
 from medcolor.cielab import delta_e_2000, gray_to_lightness
 from medcolor.color import apply_color
 from medcolor.color_law import restore_gray
@@ -22,7 +22,6 @@ from medcolor.training import metrics
 from medcolor.vision import Deficiency
 
 Floats = NDArray[np.floating]
-_AT_ONCE = 2  # scans measured at the same time; numpy and torch let go of the interpreter
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def measure(
     """
     found: dict[str, list[dict[str, float]]] = {}
     pixels = broken = 0
-    with _one_thread_each(), ThreadPoolExecutor(_AT_ONCE) as pool:
+    with _one_thread_each(), ThreadPoolExecutor(AT_ONCE) as pool:
         for view, (row, wrong) in zip(views, pool.map(lambda v: look(arm, v, weights), views), strict=True):
             found.setdefault(view.patient, []).append(row)
             pixels += view.gray.size

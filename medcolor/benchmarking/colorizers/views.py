@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,10 @@ STYLE = "contrast"
 """The palette every learned method was taught, so the one all colours are judged in."""
 PURE = 0.9  # a pixel belongs to one tissue where the target's largest posterior is at least this
 SLICES = 4
+
+
+AT_ONCE = 2
+"""Scans prepared or measured at the same time: numpy and torch let go of the interpreter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +143,9 @@ def find_views(
     TrainingError
         Nobody of this family and side.
     """
-    palette = load_palette(family, STYLE)
-    return [_view(case, share, palette, cache) for case, share in chosen_cases(data, family, split, patients, slices)]
+    palette, chosen = load_palette(family, STYLE), chosen_cases(data, family, split, patients, slices)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda each: _view(*each, palette, cache), chosen))
 
 
 def chosen_cases(
@@ -233,6 +239,7 @@ def data_identity(views: Sequence[View]) -> str:
 
 
 __all__ = [
+    "AT_ONCE",
     "PURE",
     "SLICES",
     "STYLE",
