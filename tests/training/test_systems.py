@@ -168,7 +168,10 @@ def test_a_familys_methods_see_the_input_of_its_tissue_network(family: str) -> N
     tissue, recipe = read_recipe([f"{family}_tissue"]), read_recipe(["zhang2016", family, "tiny"])
     assert recipe.family == tissue.family
     assert recipe.get("normalization") == tissue.get("normalization")
-    assert recipe.get("augmentation")["clean"] == tissue.get("augmentation")["clean"]
+    mine, its = recipe.get("augmentation"), tissue.get("augmentation")
+    assert mine["strength"] == its["strength"]
+    if "variants" not in its:  # scans degraded ahead, for networks that correct physics, have a share of their own
+        assert mine["clean"] == its["clean"]
     assert recipe.get("style") == "contrast"
 
 
