@@ -145,7 +145,7 @@ def find_views(
     """
     palette, chosen = load_palette(family, STYLE), chosen_cases(data, family, split, patients, slices)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda each: _view(*each, palette, cache), chosen))
+        return list(pool.map(lambda each: _view(each[0], each[1], palette, cache), chosen))
 
 
 def chosen_cases(
