@@ -14,23 +14,27 @@ if TYPE_CHECKING:
     import torch
 
 
+def by_slice(posteriors: NDArray[np.float32]) -> torch.Tensor:
+    """Return posteriors (K, n, h, w) as a network takes them, (n, K, h, w): a view."""
+    import torch
+
+    return torch.from_numpy(posteriors).swapaxes(0, 1)
+
+
 def beside(images: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
     """Return what a network that corrects is shown: images (n, 1, h, w), and posteriors (K, n, h, w) with them."""
     import torch
 
     from medcolor.networks.correction import shown
 
-    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(images.device)
-    return torch.cat([images, shown(told)], dim=1)
+    return torch.cat([images, shown(by_slice(physics).to(images.device))], dim=1)
 
 
 def corrected_planes(answer: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
     """Return logits (K, n, h, w) of an answer (K + 1, n, h, w) to posteriors (K, n, h, w)."""
-    import torch
-
     from medcolor.networks.correction import corrected
 
-    told = torch.from_numpy(np.ascontiguousarray(physics.swapaxes(0, 1))).to(answer.device)
+    told = by_slice(physics).to(answer.device)
     return corrected(answer.swapaxes(0, 1), told).swapaxes(0, 1).contiguous()
 
 
@@ -49,4 +53,4 @@ def physics_for(network: Any, scan: Scan) -> TissueModel | None:
     return tissue.fit(scan)
 
 
-__all__ = ["beside", "corrected_planes", "physics_for"]
+__all__ = ["beside", "by_slice", "corrected_planes", "physics_for"]

@@ -20,14 +20,7 @@ from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.corrections import physics_for
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
-from medcolor.colorizers.prediction import (
-    Computing,
-    Prediction,
-    error_of,
-    faded,
-    mean_ab,
-    volume_input,
-)
+from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
 from medcolor.scan import Scan

@@ -16,8 +16,6 @@ from medcolor.scan import Scan
 from medcolor.training.metrics import expected_ab
 
 if TYPE_CHECKING:
-    import torch
-
     from medcolor.colorizers.chroma import ChromaColorizer
     from medcolor.colorizers.network import NetworkColorizer
 
@@ -133,7 +131,7 @@ def learned(
     """
     import torch
 
-    from medcolor.colorizers.corrections import beside, physics_for
+    from medcolor.colorizers.corrections import beside, by_slice, physics_for
     from medcolor.colorizers.prediction import error_of, network_input, volume_input
     from medcolor.networks.correction import corrected
 
@@ -153,7 +151,7 @@ def learned(
                 else:
                     physics = model.posteriors(block)
                     out = network(beside(images, physics), *extra)
-                    logits = corrected(out.logits.float(), _by_slice(physics).to(device))
+                    logits = corrected(out.logits.float(), by_slice(physics).to(device))
                 likely = torch.softmax(logits, dim=1)
                 posteriors.append(likely.cpu().numpy())
                 if palette_ab is not None:
@@ -183,6 +181,7 @@ def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", bat
     import torch
 
     from medcolor import tissue
+    from medcolor.colorizers.corrections import by_slice
     from medcolor.colorizers.prediction import network_input
 
     def predict(scan: Scan) -> Colors:
@@ -195,7 +194,7 @@ def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", bat
                 block = slice(start, min(start + batch, nk))
                 values, good = network_input(scan, fitted, block)
                 gray = torch.from_numpy(np.ascontiguousarray(values))[:, None].to(device)
-                told = {} if model is None else {"posteriors": _by_slice(model.posteriors(block)).to(device)}
+                told = {} if model is None else {"posteriors": by_slice(model.posteriors(block)).to(device)}
                 out = network(gray, **told)
                 ab[block] = out.ab.float().movedim(1, -1).cpu().numpy()
                 if good is not None:
@@ -205,13 +204,6 @@ def learned_colors(network: Any, normalization: Any, *, device: Any = "cpu", bat
         return Colors(ab, doubt if doubted else None)
 
     return predict
-
-
-def _by_slice(posteriors: NDArray[np.float32]) -> torch.Tensor:
-    """Return posteriors (K, n, nj, ni) as a network takes them, (n, K, nj, ni)."""
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(posteriors.swapaxes(0, 1)))
 
 
 def shipped_colors(colorizer: ChromaColorizer) -> Predict:

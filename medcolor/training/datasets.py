@@ -16,21 +16,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from medcolor.errors import TrainingError
 from medcolor.io.atomic import atomic_files
-from medcolor.networks.normalization import spread_sample
-from medcolor.scan import Scan, to_slices
-from medcolor.tissue.model import CLASSES, Posteriors, valid
+from medcolor.scan import Scan
+from medcolor.tissue.model import CLASSES, Posteriors
 from medcolor.tissue_map import Segmentation
 from medcolor.training.conditions import window_of
 from medcolor.training.splits import SPLITS
+from medcolor.training.stored_slices import filled_slices, neighbour_of, packed, plane, reference_values, unpacked
 from medcolor.training.targets import CleanTargets, content_hash, contiguous_slices
 
 Sample = dict[str, Any]
-REFERENCE_SIDE = 128  # 16384 values stand for a volume: its 0.5 % percentile is among the first eighty
 STILL_GRAY = 0.04  # of the window: gray that changes less between slices counts as unchanged
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -188,8 +186,8 @@ class TissueDataset(Dataset[Sample]):
         images = np.load(stored.image, mmap_mode="r")
         targets = np.load(stored.target, mmap_mode="r")
         sample: Sample = {
-            "image": _image(images, k),
-            "target": torch.from_numpy(_unpacked(targets[k])),
+            "image": plane(images[k]),
+            "target": unpacked(targets[k]),
             "patient": case.patient,
             "family": case.family,
             "key": f"{case.key}/{k}",
@@ -199,12 +197,11 @@ class TissueDataset(Dataset[Sample]):
             "reference": torch.from_numpy(np.load(stored.reference)),
         }
         if self.neighbors:
-            other = k + 1 if k + 1 < len(images) else k - 1
-            near = stored.facts["contiguous"] and 0 <= other < len(images)
-            sample["neighbour"] = _image(images, other if near else k)
+            other = neighbour_of(k, len(images), contiguous=stored.facts["contiguous"])
+            sample["neighbour"] = plane(images[k if other is None else other])
             low, high = stored.facts["window"]
             same_gray = (sample["image"] - sample["neighbour"])[0].abs() < STILL_GRAY * (high - low)
-            same_class = targets[k].argmax(axis=0) == targets[other].argmax(axis=0) if near else np.False_
+            same_class = np.False_ if other is None else targets[k].argmax(axis=0) == targets[other].argmax(axis=0)
             sample["still"] = (same_gray & torch.as_tensor(same_class)).float()
         return sample if self.transform is None else self.transform(sample)
 
@@ -260,57 +257,20 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
             with files.open(reference) as stream:
                 np.save(stream, reference_values(scan))
             with files.open(target) as stream:
-                packed = np.empty((nk, len(CLASSES[scan.family or ""]), nj, ni), dtype=np.uint8)
+                target_bytes = np.empty((nk, len(CLASSES[scan.family or ""]), nj, ni), dtype=np.uint8)
                 for k in range(0, nk, 4):
                     block = slice(k, min(k + 4, nk))
                     p = loaded.truth[:, block] if loaded.truth is not None else None
-                    packed[block] = _packed(p if p is not None else _of(model).posteriors(block))
-                np.save(stream, packed)
+                    target_bytes[block] = packed(p if p is not None else _of(model).posteriors(block))
+                np.save(stream, target_bytes)
             with files.open(facts) as stream:
-                pixels = [int(packed[:, c].sum(dtype=np.int64)) / 255 for c in range(packed.shape[1])]
+                pixels = [int(target_bytes[:, c].sum(dtype=np.int64)) / 255 for c in range(target_bytes.shape[1])]
                 more = {"class_pixels": pixels, "masks": masks, "simulated": loaded.truth is not None}
                 stream.write(json.dumps(known | more).encode())
     return _Stored(image, target, reference, json.loads(facts.read_text(encoding="utf-8")))
-
-
-def reference_values(scan: Scan) -> NDArray[np.float32]:
-    """Return values that stand for a whole volume, (128, 128): its quantiles, evenly spaced, always shuffled alike.
-
-    Shuffled, because a degradation may depend on the place: shading has to meet every value everywhere.
-    """
-    sample = spread_sample(scan)
-    count = REFERENCE_SIDE**2
-    values = np.quantile(sample, np.linspace(0, 1, count)) if sample.size else np.zeros(count)
-    return np.random.default_rng(0).permutation(values).astype(np.float32).reshape(REFERENCE_SIDE, REFERENCE_SIDE)
-
-
-def filled_slices(scan: Scan) -> NDArray[Any]:
-    """Return the slices with what is no image at the dark end, as the network sees it in use, and not at zero."""
-    values, good = to_slices(scan.voxels), valid(scan, slice(None))
-    if good is None:
-        return np.ascontiguousarray(values)
-    kept = values[good]
-    least, most = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
-    dark = most if scan.inverted else min(least, -1024.0) if scan.units == "HU" else least
-    return np.clip(np.where(good, values, dark).astype(np.float32), -1e15, 1e15)
 
 
 def _of(model: CleanTargets | None) -> CleanTargets:
     if model is None:
         raise TypeError("no target model")
     return model
-
-
-def _packed(p: Posteriors) -> NDArray[np.uint8]:
-    """Posteriors (K, n, nj, ni) in 255ths, (n, K, nj, ni); their sum may be off by a few."""
-    return np.moveaxis(np.rint(p * np.float32(255)).astype(np.uint8), 1, 0)
-
-
-def _unpacked(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
-    p = packed.astype(np.float32)
-    p /= p.sum(axis=0)
-    return p
-
-
-def _image(images: NDArray[Any], k: int) -> torch.Tensor:
-    return torch.from_numpy(np.array(images[k : k + 1], dtype=np.float32))

@@ -11,11 +11,10 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from medcolor import tissue
@@ -23,9 +22,10 @@ from medcolor.io.atomic import atomic_files
 from medcolor.scan import Scan
 from medcolor.training import conditions, degradations
 from medcolor.training.conditions import randomly_degraded, require_shares
-from medcolor.training.datasets import Loaded, Sample, TissueDataset, filled_slices, reference_values
+from medcolor.training.datasets import Loaded, Sample, TissueDataset
 from medcolor.training.degradations import REFERENCE, Chance
 from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS
+from medcolor.training.stored_slices import filled_slices, neighbour_of, packed, plane, reference_values, unpacked
 from medcolor.training.targets import content_hash
 
 _IMAGES, _PHYSICS, _VALUES, _FACTS = "images.npy", "physics.npy", "reference.npy", "facts.json"
@@ -68,11 +68,12 @@ class DegradedScans(Dataset[Sample]):
         require_shares(strength, clean)
         self._base, ahead = base, _Ahead(variants, slices, float(strength), float(clean))
         starts = np.cumsum([0, *(case.slices for case in base.cases)])
-        self._entries: list[tuple[Path, int, int]] = []  # folder, place in it, number in the base
+        self._entries: list[_Entry] = []
         for n, (case, facts) in enumerate(base.facts()):
             for folder in _stored(case.load(), bool(facts["contiguous"]), cache, ahead):
-                kept = json.loads((folder / _FACTS).read_text())["slices"]
-                self._entries += [(folder, place, int(starts[n]) + k) for place, k in enumerate(kept)]
+                known = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+                slices_kept = enumerate(known["slices"])
+                self._entries += [_Entry(folder, known["units"], place, int(starts[n]) + k) for place, k in slices_kept]
             if progress is not None:
                 progress(n + 1, len(base.cases))
 
@@ -80,19 +81,28 @@ class DegradedScans(Dataset[Sample]):
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Sample:
-        folder, place, number = self._entries[index]
+        folder, units, place, number = self._entries[index]
         sample = dict(self._base[number])
         images, posteriors = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _PHYSICS))
         (image, neighbour), (physics, of_neighbour) = images[place], posteriors[place]
         sample |= {
-            "image": _plane(image),
-            PHYSICS: _unpacked(physics),
-            "units": json.loads((folder / _FACTS).read_text())["units"],
+            "image": plane(image),
+            PHYSICS: unpacked(physics),
+            "units": units,
             REFERENCE: torch.from_numpy(np.load(folder / _VALUES)),
         }
         if "neighbour" in sample:
-            sample |= {"neighbour": _plane(neighbour), NEIGHBOUR_PHYSICS: _unpacked(of_neighbour)}
+            sample |= {"neighbour": plane(neighbour), NEIGHBOUR_PHYSICS: unpacked(of_neighbour)}
         return sample
+
+
+class _Entry(NamedTuple):
+    """Where a sample is."""
+
+    folder: Path
+    units: str
+    place: int  # in the folder
+    number: int  # in the base
 
 
 class _Ahead(NamedTuple):
@@ -125,11 +135,12 @@ def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous:
     model, values, count = tissue.fit(scan), filled_slices(scan), scan.shape[2]
     some = min(slices, count)
     kept = [int((n + chance.uniform()) * count / some) for n in range(some)]
-    pairs = [(k, (k + 1 if k + 1 < count else k - 1) if contiguous and count > 1 else k) for k in kept]
-    physics = [[model.posteriors(slice(k, k + 1))[:, 0] for k in pair] for pair in pairs]
+    others = [neighbour_of(k, count, contiguous=contiguous) for k in kept]
+    pairs = [(k, k if other is None else other) for k, other in zip(kept, others, strict=True)]
+    physics = [[packed(model.posteriors(slice(k, k + 1)))[0] for k in pair] for pair in pairs]
     arrays = {
         _IMAGES: np.stack([[values[k] for k in pair] for pair in pairs]),
-        _PHYSICS: np.rint(np.asarray(physics) * np.float32(255)).astype(np.uint8),
+        _PHYSICS: np.asarray(physics),
         _VALUES: reference_values(scan),
     }
     with atomic_files((*(folder / name for name in arrays), folder / _FACTS), force=True) as files:
@@ -147,15 +158,6 @@ def _code() -> str:
     for path in (conditions.__file__, degradations.__file__, __file__):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()
-
-
-def _plane(image: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.array(image[None], dtype=np.float32))
-
-
-def _unpacked(packed: NDArray[np.uint8]) -> torch.Tensor:
-    p = packed.astype(np.float32)
-    return torch.from_numpy(p / p.sum(axis=0))
 
 
 __all__ = ["DegradedScans"]
