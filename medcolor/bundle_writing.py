@@ -167,6 +167,7 @@ def describe_bundle(
             classes if method == TISSUE else None,
             network_config.get("summary", 0),
             corrects=bool(network_config.get("corrects", False)),
+            neighbours=bool(network_config.get("neighbours", False)),
         ),
         **dict(facts or {}),
         "medcolor": ours,
@@ -187,13 +188,16 @@ def _normalization(normalization: Normalization) -> dict[str, Any]:
     return {"kind": normalization.kind, "low": normalization.low, "high": normalization.high} | side
 
 
-def _data_format(family: str, classes: list[str] | None, summary: int, *, corrects: bool = False) -> dict[str, Any]:
+def _data_format(
+    family: str, classes: list[str] | None, summary: int, *, corrects: bool = False, neighbours: bool = False
+) -> dict[str, Any]:
     """Return what goes in and out: logits of the classes; or, without them, colours.
 
     A network that corrects physics is shown its posteriors, too, and says how far to trust them.
     """
     shared = {"format": "magnitude", "modality": family, "spatial_shape": ["*", "*"], "is_patch_data": False}
-    shown = ["image, normalized", *(f"physics: {name}, logarithm" for name in (classes or ()) if corrects)]
+    where = ["", *((" of the slice before", " of the slice after") if neighbours else ())] if corrects else []
+    shown = ["image, normalized", *(f"physics{of}: {name}, logarithm" for of in where for name in classes or ())]
     image = {"type": "image", "num_channels": len(shown), "dtype": "float32", "value_range": [-1, 1]}
     names = ["a*", "b*"] if classes is None else [*classes, *(["trust in physics"] if corrects else [])]
     kind = ("image", [-108, 108]) if classes is None else ("logits", [])

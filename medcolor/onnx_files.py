@@ -48,6 +48,8 @@ class OnnxNetwork:
         As of the network it was exported from: halo and grid of tiles, numbers that summarize the volume (0: none).
     corrects : bool
         Whether it corrects the tissue models, whose posteriors it is shown beside the gray.
+    neighbours : bool
+        Whether those of the slices before and after, too.
     """
 
     sha256: str
@@ -56,6 +58,7 @@ class OnnxNetwork:
     multiple: int
     summary: int
     corrects: bool
+    neighbours: bool
     _session: Any
 
     def __call__(self, x: torch.Tensor, *volume: torch.Tensor) -> OnnxOutput:
@@ -118,6 +121,7 @@ def open_onnx(path: str | Path, *, weights_sha256: str, threads: int = 0) -> Onn
         int(record["multiple"]),
         int(record["summary"]),
         bool(record.get("corrects", False)),  # files made before there were such networks do not say it
+        bool(record.get("neighbours", False)),
         session,
     )
 

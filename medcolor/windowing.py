@@ -5,8 +5,8 @@ The display gray is the reference of the colour law: whatever colour does, this 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from math import gcd
 from typing import Any, TypeVar
 
 import numpy as np
@@ -61,7 +61,7 @@ def percentile_window(scan: Scan, low: float, high: float, *, name: str) -> Wind
     """Window between two percentiles of the voxels that are image (not padding, not the darkest background)."""
     values = to_slices(scan.voxels).reshape(-1) if scan.padding is None else scan.voxels[~np.asarray(scan.padding)]
     stride = max(1, values.size // _SAMPLE)
-    while gcd(stride, scan.shape[0]) > 1:  # a stride that divides a row would see the same columns again and again
+    while math.gcd(stride, scan.shape[0]) > 1:  # a stride that divides a row would see the same columns again and again
         stride += 1
     values = values[::stride]
     values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
@@ -91,6 +91,22 @@ def default_display(scan: Scan) -> Display:
     if scan.family in {"PT", "NM"}:
         return percentile_window(scan, 0.0, 99.5, name="0-99.5 %")
     return percentile_window(scan, 1.0, 99.5, name="1-99.5 %")
+
+
+def display_bounds(scan: Scan) -> tuple[float, float]:
+    """Return the values that the default display shows as black and as white, whichever polarity it has."""
+    display = default_display(scan)
+    if not isinstance(display, Window):
+        display = percentile_window(scan, 1.0, 99.5, name="1-99.5 %")
+    return display.bounds
+
+
+def bent(values: NDArray[np.float32], bounds: tuple[float, float], log_gamma: float) -> NDArray[np.float32]:
+    """Return values with the power e^log_gamma of the gray between two bounds, and as they are beyond and at them."""
+    low, width = np.float32(bounds[0]), np.float32(bounds[1] - bounds[0])
+    gray = (values - low) / width
+    inside = (gray > 0) & (gray < 1)
+    return np.where(inside, low + width * np.clip(gray, 0, 1) ** np.float32(math.exp(log_gamma)), values)
 
 
 def resolve_display(scan: Scan, window: Display | str | None) -> Display:

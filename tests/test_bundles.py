@@ -177,17 +177,19 @@ def test_no_half_finished_bundle_is_registered() -> None:
         assert read_card(find_bundle(name)).name == name
 
 
-@pytest.mark.parametrize("corrects", [False, True])
+@pytest.mark.parametrize("more", [{}, {"corrects": True}, {"corrects": True, "neighbours": True, "tone": True}])
 @pytest.mark.parametrize("variant", ["tiny", "quarter_refined", "quarter_bilinear"])
-def test_metadata_tells_the_network_s_true_input_and_output(tmp_path: Path, variant: str, corrects: bool) -> None:
-    card = random_bundle(tmp_path / "x", config={**VARIANTS.get(variant, TINY), "corrects": corrects})
+def test_metadata_tells_the_network_s_true_input_and_output(
+    tmp_path: Path, variant: str, more: dict[str, bool]
+) -> None:
+    card = random_bundle(tmp_path / "x", config={**VARIANTS.get(variant, TINY), **more})
     network = load_bundle(card.folder, trust=True).network
     data = card.metadata["network_data_format"]
     told = [torch.zeros(1, part["num_channels"]) for name, part in data["inputs"].items() if name == "volume"]
     logits = network(torch.zeros(1, data["inputs"]["image"]["num_channels"], 33, 20), *told).logits
     assert logits.shape == (1, data["outputs"]["pred"]["num_channels"], 33, 20)
     said = tuple(data["outputs"]["pred"]["channel_def"].values())
-    assert said == (*card.classes, "trust in physics") if corrects else said == card.classes
+    assert said == (*card.classes, "trust in physics") if more else said == card.classes
     assert len(data["inputs"]["image"]["channel_def"]) == data["inputs"]["image"]["num_channels"]
     for key in ("version", "monai_version", "pytorch_version", "numpy_version", "schema", "intended_use"):
         assert card.metadata[key]

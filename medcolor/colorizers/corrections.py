@@ -2,16 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.scan import Scan
+from medcolor.colorizers.tone import log_gamma, unbent
+from medcolor.scan import KAxis, Scan
 from medcolor.tissue.model import TissueModel
 
 if TYPE_CHECKING:
     import torch
+
+    from medcolor.networks.normalization import Normalization
+
+
+class Told(NamedTuple):
+    """A scan as a network is told of it.
+
+    Attributes
+    ----------
+    scan : Scan
+        The gray that it sees: with gamma undone, where the network estimates it.
+    physics : TissueModel or None
+        What it corrects: of (K, n, nj, ni), or (3 K, n, nj, ni) with the slices before and after.
+    log_gamma : float
+        What was undone; 0 where nothing was asked.
+    """
+
+    scan: Scan
+    physics: Any
+    log_gamma: float
+
+
+def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator: Any = None) -> Told:
+    """Return what a network is told of a scan; for most, the scan.
+
+    Parameters
+    ----------
+    network
+        Its ``corrects``, ``neighbours`` and ``tone`` say what it needs.
+    scan : Scan
+    normalization : Normalization
+    estimator : ToneEstimator, optional
+        In the place of ``network.tone``: a network in ONNX has none of its own.
+
+    Raises
+    ------
+    ModalityError
+        As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
+    """
+    if not getattr(network, "corrects", False):
+        return Told(scan, None, 0.0)
+    from medcolor import tissue
+
+    estimator = getattr(network, "tone", None) if estimator is None else estimator
+    gamma = 0.0 if estimator is None else log_gamma(scan, estimator, normalization)
+    seen = unbent(scan, gamma)
+    model = tissue.fit(seen)
+    if getattr(network, "neighbours", False):
+        return Told(seen, WithNeighbours(model, scan.shape[2] if scan.k_axis is KAxis.SPACE else 1), gamma)
+    return Told(seen, model, gamma)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithNeighbours:
+    """A tissue model that says of each slice also what it says of the ones before and after.
+
+    Where there is none, it says the same of the slice itself.
+    """
+
+    model: TissueModel
+    count: int
+
+    def posteriors(self, block: slice) -> NDArray[np.float32]:
+        """Return (3 K, n, nj, ni): of the slices, of those before, of those after."""
+        if self.count < 2:
+            return np.concatenate([self.model.posteriors(block)] * 3)
+        start, stop, _ = block.indices(self.count)
+        first, last = max(start - 1, 0), min(stop + 1, self.count)
+        wide = self.model.posteriors(slice(first, last))
+        own = np.arange(start, stop)
+        rows = (own, np.maximum(own - 1, 0), np.minimum(own + 1, self.count - 1))
+        return np.concatenate([wide[:, row - first] for row in rows])
 
 
 def by_slice(posteriors: NDArray[np.float32]) -> torch.Tensor:
@@ -31,26 +105,11 @@ def beside(images: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
 
 
 def corrected_planes(answer: torch.Tensor, physics: NDArray[np.float32]) -> torch.Tensor:
-    """Return logits (K, n, h, w) of an answer (K + 1, n, h, w) to posteriors (K, n, h, w)."""
+    """Return logits (K, n, h, w) of an answer (K + 1, n, h, w) to posteriors (K, n, h, w), or more than those."""
     from medcolor.networks.correction import corrected
 
-    told = by_slice(physics).to(answer.device)
+    told = by_slice(physics[: len(answer) - 1]).to(answer.device)
     return corrected(answer.swapaxes(0, 1), told).swapaxes(0, 1).contiguous()
 
 
-def physics_for(network: Any, scan: Scan) -> TissueModel | None:
-    """Return the tissue model of a scan for a network that corrects it; None for others.
-
-    Raises
-    ------
-    ModalityError
-        As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
-    """
-    if not getattr(network, "corrects", False):
-        return None
-    from medcolor import tissue
-
-    return tissue.fit(scan)
-
-
-__all__ = ["beside", "by_slice", "corrected_planes", "physics_for"]
+__all__ = ["Told", "WithNeighbours", "beside", "by_slice", "corrected_planes", "told_to"]

@@ -7,7 +7,7 @@ batches, and colours may differ from the CPU's by one step of (a*, b*); the gray
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from medcolor.bundle_files import TISSUE
 from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
-from medcolor.colorizers.corrections import physics_for
+from medcolor.colorizers.corrections import Told, told_to
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
+from medcolor.colorizers.tone import finding_of
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
 from medcolor.scan import Scan
@@ -145,14 +146,26 @@ class NetworkColorizer:
         rows = tuple(LegendRow(entry, float(share)) for entry, share in zip(entries, shares, strict=True))
         return Legend(rows, f"share of the image in {len(looked_at)} of {count} slices, by {self.name}")
 
-    def predict(self, scan: Scan) -> Prediction:
-        """Return posteriors and confidence of a scan of the bundle's modality family."""
+    def told(self, scan: Scan) -> Told:
+        """Return what the network is told of a scan: for one that undoes gamma, not the scan as it is."""
+        estimator = getattr(self.bundle.network, "tone", None)
+        return told_to(self.network, scan, self.bundle.normalization, estimator=estimator)
+
+    def predict(self, scan: Scan, *, told: Told | None = None) -> Prediction:
+        """Return posteriors and confidence of a scan of the bundle's modality family.
+
+        Parameters
+        ----------
+        scan : Scan
+        told : Told, optional
+            What :meth:`told` gave, where somebody asked before.
+        """
         ab = self.palette_for(scan).ab
-        fitted = self.bundle.normalization.fit(scan)
-        volume = volume_input(self.network, fitted, scan, self.torch_device)
+        seen, physics, _ = told or self.told(scan)
+        fitted = self.bundle.normalization.fit(seen)
+        volume = volume_input(self.network, fitted, seen, self.torch_device)
         computing = Computing(self.network, self.bundle.inferer, self.torch_device, self.at_once)
-        physics = physics_for(self.network, scan)
-        return Prediction(self.bundle.card.classes, computing, scan, fitted, volume, ab, physics)
+        return Prediction(self.bundle.card.classes, computing, seen, fitted, volume, ab, physics)
 
     def __call__(
         self,
@@ -175,10 +188,11 @@ class NetworkColorizer:
             The scan does not look like its family.
         """
         palette, display = self.palette_for(scan), resolve_display(scan, window)
-        scan, foreign = self._checked(scan)
-        painter, together = self._painter(scan, palette), self._together(scan)
+        told = self.told(scan)
+        scan, found = self._checked(scan, told)
+        painter, together = self._painter(scan, palette, told), self._together(scan)
         painted = paint(scan, display, painter, progress=progress, block_voxels=together)
-        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade, **foreign}
+        options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade, **found}
         return recorded(
             painted,
             scan,
@@ -193,20 +207,23 @@ class NetworkColorizer:
     def stream(self, scan: Scan, *, window: Display | str | None = None) -> Stream:
         """Yield what the call would give, block by block; see :func:`medcolor.colorizers.painting.stream`."""
         palette, display = self.palette_for(scan), resolve_display(scan, window)
-        painter = self._painter(self._checked(scan)[0], palette)
+        told = self.told(scan)
+        painter = self._painter(self._checked(scan, told)[0], palette, told)
         return stream(scan, display, painter, block_voxels=self._together(scan))
 
-    def _checked(self, scan: Scan) -> tuple[Scan, dict[str, str]]:
-        """Return the scan with what the recognizer finds in its audit, and the same for the provenance."""
-        if not self.check:
-            return scan, {}
-        from medcolor.recognition import CODE, audited
+    def _checked(self, scan: Scan, told: Told) -> tuple[Scan, dict[str, str]]:
+        """Return the scan with what was found of it in its audit, and the same for the provenance."""
+        known = {finding.code for finding in scan.audit}
+        if (undone := finding_of(told.log_gamma)) is not None:
+            scan = replace(scan, audit=(*scan.audit, undone))
+        if self.check:
+            from medcolor.recognition import audited
 
-        scan = audited(scan, self.bundle.card.family)
-        return scan, {finding.code: finding.message for finding in scan.audit if finding.code == CODE}
+            scan = audited(scan, self.bundle.card.family)
+        return scan, {finding.code: finding.message for finding in scan.audit if finding.code not in known}
 
-    def _painter(self, scan: Scan, palette: Palette) -> PaintBlock:
-        prediction, ab = self.predict(scan), palette.ab
+    def _painter(self, scan: Scan, palette: Palette, told: Told) -> PaintBlock:
+        prediction, ab = self.predict(scan, told=told), palette.ab
 
         def color(block: slice, gray: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> None:
             for tile, posteriors, log_scale in prediction.tensors(block, rated=self.fade > 0):

@@ -15,6 +15,7 @@ from medcolor.colorizers.looks import Check, Settings, checked_look, nothing, pa
 from medcolor.colorizers.painting import recorded
 from medcolor.colorizers.prediction import HALF_CONFIDENCE
 from medcolor.colorizers.soft_evidence import SoftEvidence
+from medcolor.colorizers.tone import finding_of
 from medcolor.scan import Finding, Scan
 from medcolor.voi import Display
 
@@ -69,10 +70,11 @@ class NetworkSlices(BundleSlices):
     def __init__(self, colorizer: Any, scan: Scan) -> None:
         from medcolor.recognition import mismatch
 
-        card = colorizer.bundle.card
+        card, told = colorizer.bundle.card, colorizer.told(scan)
         foreign = mismatch(scan, card.family) if colorizer.check else None
-        super().__init__(colorizer, card, scan, () if foreign is None else (foreign,))
-        self._prediction = colorizer.predict(scan)
+        found = (foreign, finding_of(told.log_gamma))
+        super().__init__(colorizer, card, scan, tuple(finding for finding in found if finding is not None))
+        self._prediction = colorizer.predict(scan, told=told)
 
     def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:
         """Run the network on one slice."""

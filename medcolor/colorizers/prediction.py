@@ -116,7 +116,7 @@ class Prediction:
     ) -> Iterator[tuple[Tile, torch.Tensor, torch.Tensor]]:
         """Yield the answer (K, n, h, w) and log scale (n, h, w) for each tile of (n, nj, ni).
 
-        Of a network that corrects, which is shown ``physics`` (K, n, nj, ni), the answer has K + 1 planes.
+        Of a network that corrects, which is shown ``physics`` (K or 3 K, n, nj, ni), the answer has K + 1 planes.
         """
         import torch
 

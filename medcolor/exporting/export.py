@@ -145,6 +145,7 @@ def _record(bundle: Bundle, precision: str, parity: dict[str, Any]) -> dict[str,
         "multiple": int(getattr(network, "multiple", 32)),
         "summary": int(getattr(network, "summary", 0)),
         "corrects": bool(getattr(network, "corrects", False)),
+        "neighbours": bool(getattr(network, "neighbours", False)),
         "parity": {"palette": STYLE, **parity},
         "statement": "Designed colours, not measured ones. Not for diagnosis.",
     }

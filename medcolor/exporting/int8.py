@@ -33,7 +33,7 @@ def calibration_slices(
     """
     import torch
 
-    from medcolor.colorizers.corrections import beside, physics_for
+    from medcolor.colorizers.corrections import beside, told_to
     from medcolor.colorizers.prediction import network_input, volume_input
 
     train = [case for case in cases if case.split == "train"]
@@ -41,8 +41,8 @@ def calibration_slices(
     each = max(1, count // max(1, len(chosen)))
     out: list[Given] = []
     for n in chosen:
-        scan = train[n].load().scan
-        fitted, depth, physics = normalization.fit(scan), scan.shape[2], physics_for(network, scan)
+        scan, physics, _ = told_to(network, train[n].load().scan, normalization)
+        fitted, depth = normalization.fit(scan), scan.shape[2]
         volume = [tensor.numpy() for tensor in volume_input(network, fitted, scan)]
         for m in range(each):
             k = int((n * 0.618 + m / each) % 1 * depth)

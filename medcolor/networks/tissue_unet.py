@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from medcolor.networks.blocks import NormedConv, enlarged, filled, folded_copy, spread_kinks, unfolded
+from medcolor.networks.tone import ToneEstimator
 from medcolor.networks.volume_summary import SUMMARY
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -78,6 +79,11 @@ class TissueUNet(nn.Module):
     corrects : bool
         Whether the network corrects the tissue models: K more channels of the image are their posteriors
         (:mod:`medcolor.networks.correction`).
+    neighbours : bool
+        Whether it is also shown their posteriors of the slice before and of the one after: 3 K more channels.
+    tone : bool
+        Whether it brings an estimate of the scan's gamma, ``tone``, which whoever runs it undoes first
+        (:mod:`medcolor.networks.tone`).
 
     Raises
     ------
@@ -96,6 +102,8 @@ class TissueUNet(nn.Module):
         hint_channels: int = 0,
         summary: int = 0,
         corrects: bool = False,
+        neighbours: bool = False,
+        tone: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
@@ -108,8 +116,11 @@ class TissueUNet(nn.Module):
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
         self.classes, self.reduction, self.refinement, self.summary = classes, reduction, refinement, summary
-        self.corrects = corrects
-        self.in_channels = in_channels + hint_channels + corrects * classes
+        if (neighbours or tone) and not corrects:
+            raise ValueError("TissueUNet takes neighbours and tone only where it corrects: both are about physics.")
+        self.corrects, self.neighbours = corrects, neighbours
+        self.tone = ToneEstimator() if tone else None
+        self.in_channels = in_channels + hint_channels + corrects * classes * (3 if neighbours else 1)
         answers = classes + corrects  # and how far the tissue models are trusted
         self.multiple = reduction << (len(widths) - 1)
         """Sides are filled up to multiples of this."""

@@ -131,13 +131,14 @@ def learned(
     """
     import torch
 
-    from medcolor.colorizers.corrections import beside, by_slice, physics_for
+    from medcolor.colorizers.corrections import beside, by_slice, told_to
     from medcolor.colorizers.prediction import error_of, network_input, volume_input
     from medcolor.networks.correction import corrected
 
     def predict(scan: Scan) -> Prediction:
+        scan, model, _ = told_to(network, scan, normalization)
         count, fitted = scan.shape[2], normalization.fit(scan)
-        extra, model = volume_input(network, fitted, scan, device), physics_for(network, scan)
+        extra = volume_input(network, fitted, scan, device)
         posteriors: list[NDArray[np.float32]] = []
         scales: list[NDArray[np.float32]] = []
         with torch.no_grad():
@@ -151,7 +152,8 @@ def learned(
                 else:
                     physics = model.posteriors(block)
                     out = network(beside(images, physics), *extra)
-                    logits = corrected(out.logits.float(), by_slice(physics).to(device))
+                    own = by_slice(physics[: out.logits.shape[1] - 1])
+                    logits = corrected(out.logits.float(), own.to(device))
                 likely = torch.softmax(logits, dim=1)
                 posteriors.append(likely.cpu().numpy())
                 if palette_ab is not None:

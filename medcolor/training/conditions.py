@@ -37,7 +37,7 @@ from medcolor.training.degradations import (
 )
 from medcolor.training.views import FieldOfView, Rotation
 from medcolor.voi import Window
-from medcolor.windowing import default_display, percentile_window
+from medcolor.windowing import display_bounds
 
 SEVERITIES = ("low", "middle", "high")
 _NOISE = (0.02, 0.05, 0.10)
@@ -49,14 +49,6 @@ _SHADING = (0.10, 0.25, 0.50)
 
 _CURVES = {"US": 0.4, "NM": 0.3, "MG": 0.3}
 """Chance of another tone curve. Not for MR: its levels come from the histogram, and a bent one has other levels."""
-
-
-def window_of(scan: Scan) -> Bounds:
-    """Return the values shown as black and as white by the scan's default display, whichever polarity it has."""
-    display = default_display(scan)
-    if not isinstance(display, Window):
-        display = percentile_window(scan, 1.0, 99.5, name="1-99.5 %")
-    return display.bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +89,7 @@ class Condition:
         Lost units give an 8-bit scan of gray levels.
         """
         values = torch.from_numpy(values_of(scan, slice(None)))
-        done = self.on_image(values, window=window_of(scan), key=key).numpy()
+        done = self.on_image(values, window=display_bounds(scan), key=key).numpy()
         return _with_values(scan, done, lost_units=isinstance(self.degradation, LostUnits))
 
 
@@ -113,7 +105,7 @@ def _with_values(scan: Scan, values: NDArray[np.float32], *, lost_units: bool) -
 
 def _fixed(scan: Scan) -> Window:
     """Return the window of the clean scan, so that noise does not change what everything is measured in."""
-    low, high = window_of(scan)
+    low, high = display_bounds(scan)
     return Window((low + high) / 2, high - low, name="clean")
 
 
@@ -170,7 +162,9 @@ def require_shares(strength: float, clean: float) -> None:
         raise ValueError(f"strength and clean must lie in 0..1, got {strength} and {clean}.")
 
 
-def randomly_degraded(scan: Scan, chance: Chance, *, strength: float = 1.0, clean: float = 0.3) -> Scan:
+def randomly_degraded(
+    scan: Scan, chance: Chance, *, strength: float = 1.0, clean: float = 0.3, log_gamma: float | None = None
+) -> Scan:
     """Degrade a whole scan at random, all slices alike, as :func:`training_degradations` does a sample.
 
     Nothing is moved: a target of the clean scan stays one of the degraded.
@@ -181,16 +175,24 @@ def randomly_degraded(scan: Scan, chance: Chance, *, strength: float = 1.0, clea
     chance : Chance
     strength, clean : float
         As there.
+    log_gamma : float, optional
+        Given to the scan for certain, in the place of chance's; it then has no other curve, and keeps its units.
     """
-    if chance.uniform() < clean:
+    untouched = chance.uniform() < clean
+    if untouched and not log_gamma:
         return scan
-    window, lost_units = window_of(scan), False
+    window, lost_units = display_bounds(scan), False
     values = torch.from_numpy(values_of(scan, slice(None)))
     for kind, share, _ in _steps(str(scan.family)):
-        if issubclass(kind, Rotation | FieldOfView) or chance.uniform() >= strength * share:
+        given = log_gamma if kind is Gamma else None
+        other_tone = log_gamma is not None and issubclass(kind, ToneCurve | LostUnits)
+        if issubclass(kind, Rotation | FieldOfView) or other_tone:
+            continue
+        if given is None and (untouched or chance.uniform() >= strength * share):
             continue
         step, own = kind(), Chance(chance.randint(0, 2**31))
-        values = step.apply(values, float(own.uniform(*step.levels)), window=window, chance=own)
+        level = float(own.uniform(*step.levels)) if given is None else given
+        values = step.apply(values, level, window=window, chance=own)
         lost_units = issubclass(kind, LostUnits)
     return _with_values(scan, values.numpy(), lost_units=lost_units)
 

@@ -23,10 +23,10 @@ from medcolor.io.atomic import atomic_files
 from medcolor.scan import Scan
 from medcolor.tissue.model import CLASSES, Posteriors
 from medcolor.tissue_map import Segmentation
-from medcolor.training.conditions import window_of
 from medcolor.training.splits import SPLITS
 from medcolor.training.stored_slices import filled_slices, neighbour_of, packed, plane, reference_values, unpacked
 from medcolor.training.targets import CleanTargets, content_hash, contiguous_slices
+from medcolor.windowing import display_bounds
 
 Sample = dict[str, Any]
 STILL_GRAY = 0.04  # of the window: gray that changes less between slices counts as unchanged
@@ -249,7 +249,12 @@ def _store(loaded: Loaded, cache: Path, contiguous: bool | None) -> _Stored:
     if not (facts.is_file() and reference.is_file()):
         model = None if loaded.truth is not None else CleanTargets(scan, loaded.masks, contiguous=contiguous)
         ni, nj, nk = scan.shape
-        known = {"units": scan.units, "window": window_of(scan), "inverted": scan.inverted, "contiguous": contiguous}
+        known = {
+            "units": scan.units,
+            "window": display_bounds(scan),
+            "inverted": scan.inverted,
+            "contiguous": contiguous,
+        }
         masks = [] if loaded.masks is None else sorted(loaded.masks.names.values())
         with atomic_files((image, target, reference, facts), force=True) as files:
             with files.open(image) as stream:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcolor.scan import GRAY_LEVEL
+from medcolor.windowing import bent
 
 Chance = np.random.RandomState
 Bounds = tuple[float, float]
@@ -164,9 +165,7 @@ class Gamma(Degradation):
     pointwise = True
 
     def _degraded(self, x: Image, level: float, window: Bounds, chance: Chance) -> Image:
-        low, width = np.float32(window[0]), np.float32(window[1] - window[0])
-        gray = (x - low) / width
-        return np.where((gray > 0) & (gray < 1), low + width * np.clip(gray, 0, 1) ** np.float32(math.exp(level)), x)
+        return bent(x, window, level)
 
 
 class ToneCurve(Degradation):

@@ -15,18 +15,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from medcolor import tissue
+from medcolor.colorizers import corrections, tone
+from medcolor.colorizers.corrections import Told
 from medcolor.io.atomic import atomic_files
 from medcolor.scan import Scan
 from medcolor.training import conditions, degradations
+from medcolor.training import unlike as strangeness
 from medcolor.training.conditions import randomly_degraded, require_shares
 from medcolor.training.datasets import Loaded, Sample, TissueDataset
 from medcolor.training.degradations import REFERENCE, Chance
 from medcolor.training.drawing import NEIGHBOUR_PHYSICS, PHYSICS
 from medcolor.training.stored_slices import filled_slices, neighbour_of, packed, plane, reference_values, unpacked
 from medcolor.training.targets import content_hash
+from medcolor.training.unlike import unlike
 
 _IMAGES, _PHYSICS, _VALUES, _FACTS = "images.npy", "physics.npy", "reference.npy", "facts.json"
 
@@ -35,19 +39,26 @@ class DegradedScans(Dataset[Sample]):
     """Samples of a dataset, each scan degraded at random several times, with "physics" and "neighbour_physics".
 
     The target stays that of the clean scan; "physics" is (K, H, W) float32, the posteriors of the tissue models fitted
-    to the degraded scan.
+    to the degraded scan, or (3 K, H, W) where the network is shown neighbours.
 
     Parameters
     ----------
     base : TissueDataset
         Without a transform.
     cache : Path
+    told : callable
+        A scan to what the network is told of it (:func:`medcolor.colorizers.corrections.told_to`).
+    teller : str
+        What else that depends on: other tellers make other samples.
     variants : int
         How often each scan is degraded.
     slices : int
         How many slices of each degraded scan are kept, spread evenly.
     strength, clean : float
         As of :func:`medcolor.training.conditions.training_degradations`.
+    strange : float
+        Share of the variants that are made strange instead (:mod:`medcolor.training.unlike`); the target of those is
+        what physics says of them.
     progress : callable, optional
         Called with (scans done, scans in all).
     """
@@ -57,23 +68,29 @@ class DegradedScans(Dataset[Sample]):
         base: TissueDataset,
         *,
         cache: Path,
+        told: Callable[[Scan], Told],
+        teller: str = "",
         variants: int = 8,
         slices: int = 8,
         strength: float = 1.0,
         clean: float = 0.3,
+        strange: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if variants < 1 or slices < 1:
             raise ValueError(f"variants and slices must be at least 1, got {variants} and {slices}.")
         require_shares(strength, clean)
-        self._base, ahead = base, _Ahead(variants, slices, float(strength), float(clean))
+        require_shares(strange, 0.0)
+        self._base, self._classes = base, len(base.classes)
+        ahead = _Ahead(variants, slices, float(strength), float(clean), float(strange), told, teller)
         starts = np.cumsum([0, *(case.slices for case in base.cases)])
         self._entries: list[_Entry] = []
         for n, (case, facts) in enumerate(base.facts()):
             for folder in _stored(case.load(), bool(facts["contiguous"]), cache, ahead):
                 known = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
                 slices_kept = enumerate(known["slices"])
-                self._entries += [_Entry(folder, known["units"], place, int(starts[n]) + k) for place, k in slices_kept]
+                made = folder, known["units"], bool(known["strange"])
+                self._entries += [_Entry(*made, place, int(starts[n]) + k) for place, k in slices_kept]
             if progress is not None:
                 progress(n + 1, len(base.cases))
 
@@ -81,19 +98,27 @@ class DegradedScans(Dataset[Sample]):
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Sample:
-        folder, units, place, number = self._entries[index]
+        folder, units, strange, place, number = self._entries[index]
         sample = dict(self._base[number])
         images, posteriors = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _PHYSICS))
         (image, neighbour), (physics, of_neighbour) = images[place], posteriors[place]
         sample |= {
             "image": plane(image),
-            PHYSICS: unpacked(physics),
+            PHYSICS: self._unpacked(physics),
             "units": units,
             REFERENCE: torch.from_numpy(np.load(folder / _VALUES)),
         }
         if "neighbour" in sample:
-            sample |= {"neighbour": plane(neighbour), NEIGHBOUR_PHYSICS: unpacked(of_neighbour)}
+            sample |= {"neighbour": plane(neighbour), NEIGHBOUR_PHYSICS: self._unpacked(of_neighbour)}
+        if strange:
+            sample["target"] = sample[PHYSICS][: self._classes].clone()
+            if "still" in sample:  # it is of the scan as it was
+                sample["still"] = torch.zeros_like(sample["still"])
         return sample
+
+    def _unpacked(self, kept: NDArray[np.uint8]) -> torch.Tensor:
+        """Return the posteriors of a slice, and of those beside it where they were kept."""
+        return torch.cat([unpacked(kept[n : n + self._classes]) for n in range(0, len(kept), self._classes)])
 
 
 class _Entry(NamedTuple):
@@ -101,6 +126,7 @@ class _Entry(NamedTuple):
 
     folder: Path
     units: str
+    strange: bool
     place: int  # in the folder
     number: int  # in the base
 
@@ -112,6 +138,9 @@ class _Ahead(NamedTuple):
     slices: int
     strength: float
     clean: float
+    strange: float
+    told: Callable[[Scan], Told]
+    teller: str
 
 
 def _stored(loaded: Loaded, contiguous: bool, cache: Path, ahead: _Ahead) -> list[Path]:
@@ -119,20 +148,25 @@ def _stored(loaded: Loaded, contiguous: bool, cache: Path, ahead: _Ahead) -> lis
     name = content_hash(loaded.scan, loaded.masks)
     folders = []
     for variant in range(ahead.variants):
-        told = f"{name} {variant} {contiguous} {float(ahead.slices)} {ahead.strength} {ahead.clean} {_code()}"
-        digest = hashlib.sha256(told.encode()).hexdigest()
+        wanted = (variant, contiguous, ahead.slices, ahead.strength, ahead.clean, ahead.strange, ahead.teller)
+        digest = hashlib.sha256(f"{name} {wanted} {_code()}".encode()).hexdigest()
         folder = cache / "degraded" / digest[:2] / digest
         if not (folder / _FACTS).is_file():
             chance = Chance(int(hashlib.sha256(f"{name} {variant}".encode()).hexdigest()[:8], 16))
-            degraded = randomly_degraded(loaded.scan, chance, strength=ahead.strength, clean=ahead.clean)
-            _write(degraded, folder, ahead.slices, chance, contiguous=contiguous)
+            strange = chance.uniform() < ahead.strange
+            if strange:
+                made = unlike(loaded.scan, chance)
+            else:
+                made = randomly_degraded(loaded.scan, chance, strength=ahead.strength, clean=ahead.clean)
+            _write(ahead.told(made), folder, ahead.slices, chance, contiguous=contiguous, strange=strange)
         folders.append(folder)
     return folders
 
 
-def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous: bool) -> None:
+def _write(told: Told, folder: Path, slices: int, chance: Chance, *, contiguous: bool, strange: bool) -> None:
     """Write slices with the neighbour that the dataset gives each, and what physics says of both."""
-    model, values, count = tissue.fit(scan), filled_slices(scan), scan.shape[2]
+    scan, model, _ = told
+    values, count = filled_slices(scan), scan.shape[2]
     some = min(slices, count)
     kept = [int((n + chance.uniform()) * count / some) for n in range(some)]
     others = [neighbour_of(k, count, contiguous=contiguous) for k in kept]
@@ -148,14 +182,21 @@ def _write(scan: Scan, folder: Path, slices: int, chance: Chance, *, contiguous:
             with files.open(folder / name) as stream:
                 np.save(stream, array)
         with files.open(folder / _FACTS) as stream:
-            stream.write(json.dumps({"units": scan.units, "slices": kept}).encode())
+            stream.write(json.dumps({"units": scan.units, "strange": strange, "slices": kept}).encode())
 
 
 @lru_cache(1)
 def _code() -> str:
     """Return a hash of what makes samples: other degradations are other samples."""
     digest = hashlib.sha256()
-    for path in (conditions.__file__, degradations.__file__, __file__):
+    for path in (
+        conditions.__file__,
+        degradations.__file__,
+        strangeness.__file__,
+        corrections.__file__,
+        tone.__file__,
+        __file__,
+    ):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()
 

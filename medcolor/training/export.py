@@ -108,6 +108,7 @@ def export_bundle(
         "slices": {side: len(dataset) for side, dataset in sides.items()},
         "labels": _labels(sides["train"]),
         "corrects_physics": bool(getattr(network, "corrects", False)),
+        "undoes_gamma": getattr(network, "tone", None) is not None,
         "split_sha256": identity(sides),
         "config_sha256": recipe.digest,
         "palette": str(recipe.get("style", "contrast")),

@@ -56,6 +56,14 @@ _CORRECTS = (
 )
 
 
+_UNDOES = (
+    "",
+    "It undoes gamma first: a small network looks at the whole scan and says how its gray is bent; physics and the",
+    "network then see the gray unbent, and what was undone is said in the audit. The displayed gray is not touched. It",
+    "learned what such scans look like on those below; of others it may find a gamma that nobody gave them.",
+)
+
+
 def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
     """Say what the colours are: of tissues a network recognized, or learned at once, by copying such colours."""
     if card.method == TISSUE:
@@ -64,6 +72,7 @@ def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
             "a colour that people chose, and the network says which class a pixel is likely to be. Not a medical",
             "device, not for diagnosis. The displayed gray is kept exactly; only colour is invented.",
             *(_CORRECTS if training.get("corrects_physics") else ()),
+            *(_UNDOES if training.get("undoes_gamma") else ()),
         ]
     return [
         "**Designed colours, copied.** There is no true colour for these images. People chose a colour for each tissue",

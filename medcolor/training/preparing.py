@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,13 +81,14 @@ def samples_of(
     """Return what is drawn from in a training, and what each sample goes through, by the recipe's ``augmentation``.
 
     Slices are degraded as they are drawn. For a network that corrects physics whole scans are degraded ahead,
-    ``variants`` times each, for physics looks at a scan as a whole.
+    ``variants`` times each, for physics looks at a scan as a whole. Its estimate of gamma has to be trained by then.
 
     Raises
     ------
     TrainingError
         A setting that there is not, or out of range.
     """
+    from medcolor.colorizers.corrections import told_to
     from medcolor.training.degraded_scans import DegradedScans
 
     wanted = dict(recipe.get("augmentation", {}))
@@ -93,10 +96,22 @@ def samples_of(
     try:
         if not getattr(network, "corrects", False):
             return dataset, _degrading(recipe.family, normalization, (height, width), wanted)
-        ahead = DegradedScans(dataset, cache=dataset.cache, progress=progress, **wanted)
+        told = partial(told_to, network, normalization=normalization)
+        ahead = DegradedScans(
+            dataset, cache=dataset.cache, told=told, teller=_teller(network, normalization), progress=progress, **wanted
+        )
     except (TypeError, ValueError) as error:
         raise TrainingError(f"augmentation: {error}") from error
     return ahead, _composed([Prepare(normalization), CropOrPad((height, width))])
+
+
+def _teller(network: Any, normalization: Normalization) -> str:
+    """Return what decides what a network is told of a scan, in short."""
+    digest = hashlib.sha256(f"{network.neighbours} {normalization}".encode())
+    if network.tone is not None:
+        for name, tensor in sorted(network.tone.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _degrading(

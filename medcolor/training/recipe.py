@@ -20,8 +20,8 @@ from medcolor.resources import config_dir
 from medcolor.training.options import FitOptions
 
 KEYS = (
-    "family", "style", "method", "network", "normalization", "data", "augmentation", "loss", "objective", "fitting",
-    "fit", "validation", "evaluation", "card", "track",
+    "family", "style", "method", "network", "normalization", "data", "augmentation", "tone", "loss", "objective",
+    "fitting", "fit", "validation", "evaluation", "card", "track",
 )  # fmt: skip
 """What a config may hold beside ``define``, where it keeps what it refers to."""
 PARTS = ("methods", "families", "overlays")

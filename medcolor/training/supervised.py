@@ -24,6 +24,7 @@ from medcolor.training.preparing import samples_of
 from medcolor.training.recipe import TRAIN, Recipe, fit_options, read_recipe
 from medcolor.training.sides import datasets
 from medcolor.training.systems import System, system_of
+from medcolor.training.tone import fit_tone, tone_options
 from medcolor.training.tracking import observers
 
 if TYPE_CHECKING:
@@ -103,6 +104,22 @@ def train(
     def validate(candidate: torch.nn.Module) -> Mapping[str, float]:
         return system.validate(candidate, normalization, judged, placement.device)
 
+    if getattr(network, "tone", None) is not None:
+        result = fit_tone(
+            network.tone,
+            sides,
+            normalization,
+            options=tone_options(recipe.get("tone", {})),
+            seed=options.seed,
+            output=output,
+            facts=facts,
+            placement=placement,
+            resume=resume,
+            progress=stage,
+            cancel=cancel,
+        )
+        if result.weights is None:
+            return result, None
     objective = system.objective(sides["train"])
     if objective is None:
         taught = {side: sides[side] for side in ("train", "val")}

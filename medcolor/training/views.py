@@ -102,7 +102,8 @@ class CropOrPad(Degradation):
             whole = torch.as_tensor(out[key])
             out[key] = _cut(whole, corner, wanted, float(whole.min()) if key in IMAGES else 0.0)
             if key in POSTERIORS:
-                out[key][0] += 1 - out[key].sum(0).round()  # only padding sums to 0
+                groups = out[key].unflatten(0, (-1, len(sample["target"])))  # of a slice, and of those beside it
+                groups[:, 0] += 1 - groups.sum(1).round()  # only padding sums to 0
         return out
 
     def _wanted(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -100,8 +100,11 @@ def test_large_slices_are_tiled_as_for_the_bundle(
     assert_alike(folder, exported, scan_of((150, 131, 1)))
 
 
-def test_a_network_that_corrects_physics_is_shown_it_by_the_file_too(exported: Path, tmp_path: Path) -> None:
-    folder = random_bundle(tmp_path / "mr_random", family="MR", config={**TINY, "corrects": True}).folder
+@pytest.mark.parametrize("more", [{}, {"neighbours": True, "tone": True}])
+def test_a_network_that_corrects_physics_is_shown_it_by_the_file_too(
+    exported: Path, tmp_path: Path, more: dict[str, bool]
+) -> None:
+    folder = random_bundle(tmp_path / "mr_random", family="MR", config={**TINY, "corrects": True, **more}).folder
     path = export_onnx(folder, tmp_path / "correcting.onnx", trust=True).path
     assert NetworkColorizer(load_bundle(folder, trust=True), onnx=path).network.corrects
     assert_alike(folder, path, phantom.scan("MR"))

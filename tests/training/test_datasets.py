@@ -20,7 +20,7 @@ from medcolor import phantom, write
 from medcolor.errors import LicenseError, MedcolorWarning, TrainingError
 from medcolor.scan import MODALITIES, to_slices
 from medcolor.tissue import CLASSES
-from medcolor.training.conditions import training_degradations, window_of
+from medcolor.training.conditions import training_degradations
 from medcolor.training.datasets import Case, Loaded, TissueDataset, require_apart
 from medcolor.training.packs import PACKS, chosen_packs, may_ship, packs_folder
 from medcolor.training.sources import (
@@ -34,6 +34,7 @@ from medcolor.training.sources import (
 from medcolor.training.splits import SPLITS, merged, split_patients
 from medcolor.training.targets import CleanTargets
 from medcolor.training.views import CropOrPad
+from medcolor.windowing import display_bounds
 
 torch.set_num_threads(1)
 names = st.sets(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8), max_size=40)
@@ -160,7 +161,7 @@ def test_samples_are_what_was_agreed(packs, tmp_path):
     np.testing.assert_allclose(sample["target"].numpy(), expected, atol=0.006)
     torch.testing.assert_close(sample["target"].sum(0), torch.ones(40, 48))
     assert (sample["patient"], sample["family"], sample["units"], sample["key"]) == ("P1", "CT", "HU", "sts_ct/P1/1")
-    assert tuple(sample["window"].tolist()) == window_of(loaded.scan) == (-160.0, 240.0)
+    assert tuple(sample["window"].tolist()) == display_bounds(loaded.scan) == (-160.0, 240.0)
     assert torch.equal(sample["neighbour"], sample["image"])  # these slices are no neighbours
     assert sample["still"].sum() == 0
     with pytest.raises(IndexError):

@@ -14,8 +14,9 @@ from medcolor import phantom
 from medcolor.scan import GRAY_LEVEL, MODALITIES, to_slices
 from medcolor.tissue import CLASSES
 from medcolor.training import degradations as d
-from medcolor.training.conditions import SEVERITIES, evaluation_table, training_degradations, window_of
+from medcolor.training.conditions import SEVERITIES, evaluation_table, training_degradations
 from medcolor.training.views import CropOrPad, FieldOfView, Rotation
+from medcolor.windowing import display_bounds
 
 torch.set_num_threads(1)
 WINDOW = (0.0, 100.0)
@@ -278,13 +279,13 @@ def test_a_condition_gives_physics_and_network_the_same_input(family):
         np.testing.assert_array_equal(found.voxels, again.voxels)
         assert found.shape == scan.shape
         image = torch.from_numpy(to_slices(scan.voxels).astype(np.float32))
-        direct = condition.on_image(image, window=window_of(scan), key="x").numpy()
+        direct = condition.on_image(image, window=display_bounds(scan), key="x").numpy()
         np.testing.assert_array_equal(to_slices(found.voxels).astype(np.float32), direct)
         if condition.name == "lost_units":
             assert (found.units, found.voxels.dtype) == (GRAY_LEVEL, np.uint8)
         else:
             assert found.units == scan.units
-            assert window_of(found) == pytest.approx(window_of(scan))
+            assert display_bounds(found) == pytest.approx(display_bounds(scan))
 
 
 def test_chance_belongs_to_the_line_and_the_image():

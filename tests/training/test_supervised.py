@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -45,12 +45,8 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scans")
-    for n in range(1, 6):
-        scan = phantom.scan("CT", shape=(32, 28, 2), seed=n)
-        nib.save(nib.Nifti1Image(np.asarray(scan.voxels), scan.geometry.affine), folder / f"sub-{n}.nii.gz")
-    return folder
+def scans(five_volumes: Callable[[str], Path]) -> Path:
+    return five_volumes("CT")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ class TissueObjective(Objective):
     """The tissue networks' objective.
 
     The network maps (N, 1, H, W), and the volume's summary where it has ``summary``, to ``logits`` and ``log_scale``.
-    One that corrects is shown the batch's "physics", (N, K, H, W), beside the image.
+    One that corrects is shown the batch's "physics", (N, K or 3 K, H, W), beside the image.
 
     Parameters
     ----------
@@ -48,7 +48,11 @@ class TissueObjective(Objective):
             images = torch.cat([images, shown(physics)], dim=1)
         with torch.autocast(at.placement.device.type, dtype=at.placement.precision, enabled=at.placement.mixed):
             out = network(images, *extra)
-        logits = out.logits if physics is None else corrected(out.logits.float(), physics)
+        logits = out.logits
+        if physics is not None:
+            logits = corrected(
+                logits.float(), physics[:, : logits.shape[1] - 1]
+            )  # those of the slice itself come first
         neighbour = None if near is None else logits[:count].index_put((near,), logits[count:])
         doubt = None if out.log_scale is None else out.log_scale[:count]
         terms: LossTerms = self.loss(logits[:count], doubt, batch["target"], neighbour_logits=neighbour, still=still)

@@ -1,0 +1,28 @@
+"""What several tests of training need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medcolor import phantom
+
+
+@pytest.fixture(scope="session")
+def five_volumes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Modality to a folder of five small volumes, sub-1.nii.gz to sub-5.nii.gz."""
+
+    @cache
+    def folder_of(modality: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"five-{modality}")
+        for n in range(1, 6):
+            scan = phantom.scan(modality, shape=(32, 28, 2), seed=n)
+            nib.save(nib.Nifti1Image(np.asarray(scan.voxels), scan.geometry.affine), folder / f"sub-{n}.nii.gz")
+        return folder
+
+    return folder_of
