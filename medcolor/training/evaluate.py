@@ -259,7 +259,11 @@ class _View:
         if not isinstance(prediction, Prediction):
             return None
         p, t = prediction.posteriors[:, self.body], self.case.target[:, self.body]
-        return {"ece": metrics.calibration(p, t), "ece_soft": metrics.calibration(p, t, soft=True)}
+        return {
+            "ece": metrics.calibration(p, t),
+            "ece_target": metrics.calibration(t, t),
+            "ece_soft": metrics.calibration(p, t, soft=True),
+        }
 
 
 def _mean(values: NDArray[np.floating]) -> float:

@@ -203,6 +203,9 @@ def test_an_arm_that_is_the_target_is_perfect_and_a_blind_one_is_not(cases: list
     assert found.interval("error", "learned").value == 0
     assert found.interval("error", "physics").value > 1
     assert found.interval("ece_soft", "learned").value == pytest.approx(0, abs=1e-6)
+    own = found.interval("ece_target", "learned").value
+    assert own > 0.005, "the target is not sure of its own first class"
+    assert found.interval("ece", "learned").value == pytest.approx(own)
     assert found.interval("edge_error", "learned").value < found.interval("edge_floor", "learned").value
     bars = {bar.name: bar for bar in found.bars()}
     assert bars["1 CIEDE2000 to the target"].met
