@@ -231,7 +231,7 @@ def _palettes(personal: str | None) -> str:
 
 
 def _device(wanted: str) -> str:
-    from medcolor.colorizers.network import find_device
+    from medcolor.colorizers.device import find_device
 
     return str(find_device(wanted).type)
 

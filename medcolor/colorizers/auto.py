@@ -69,7 +69,7 @@ class AutoColorizer:
         if not 0 <= self.fade <= 1:
             raise SettingError(f"fade must be between 0 (off) and 1, got {self.fade:g}.")
         if self.device not in {"auto", "cpu"}:
-            from medcolor.colorizers.network import find_device
+            from medcolor.colorizers.device import find_device
 
             find_device(self.device)
 

@@ -21,8 +21,8 @@ from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.chroma_prediction import ChromaPart, ChromaPrediction, Conditions, gives_doubt
+from medcolor.colorizers.device import find_device
 from medcolor.colorizers.learned_colors import LearnedColors, finished
-from medcolor.colorizers.network import find_device
 from medcolor.colorizers.painting import PaintBlock, Stream, blocks, paint, stream
 from medcolor.colorizers.point_hints import Hint, check_hints
 from medcolor.colorizers.prediction import Computing

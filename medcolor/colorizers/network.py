@@ -19,6 +19,7 @@ from medcolor.bundles import Bundle
 from medcolor.color import apply_color, apply_color_torch, color_from_posteriors
 from medcolor.color_scan import ColorScan, Law
 from medcolor.colorizers.corrections import Told, told_to
+from medcolor.colorizers.device import find_device
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
 from medcolor.colorizers.tone import finding_of
@@ -123,14 +124,17 @@ class NetworkColorizer:
 
     def palette_for(self, scan: Scan) -> Palette:
         """Return the palette that colours this scan."""
+        self._require_family(scan)
+        palette = load_palette(self.bundle.card.family, self.palette)
+        return palette if self.cvd is None else with_cvd(palette, self.cvd)
+
+    def _require_family(self, scan: Scan) -> None:
         family = self.bundle.card.family
         if scan.family != family:
             raise ModalityError(
                 f"{self.name} colours {family}; this scan's modality is {scan.modality}. Use a colorizer made for it, "
                 "or say what it is: modality= in Python, --modality on the command line."
             )
-        palette = load_palette(family, self.palette)
-        return palette if self.cvd is None else with_cvd(palette, self.cvd)
 
     def legend_for(self, scan: Scan) -> Legend:
         """Return how much of the image each class is by this network's own word, over slices spread evenly."""
@@ -148,6 +152,7 @@ class NetworkColorizer:
 
     def told(self, scan: Scan) -> Told:
         """Return what the network is told of a scan: for one that undoes gamma, not the scan as it is."""
+        self._require_family(scan)
         estimator = getattr(self.bundle.network, "tone", None)
         return told_to(self.network, scan, self.bundle.normalization, estimator=estimator)
 
@@ -264,24 +269,6 @@ class NetworkColorizer:
         rgb[:] = apply_color_torch(levels, mean, strength=self.strength).cpu().numpy()
 
 
-def find_device(wanted: str) -> torch.device:
-    """Return the device of a name; "auto" is the GPU where there is one.
-
-    Raises
-    ------
-    SettingError
-        This computer does not have it.
-    """
-    import torch
-
-    there = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
-    if wanted == "auto":
-        return torch.device(there[-1])
-    if wanted.partition(":")[0] not in there:
-        raise SettingError(f'Device "{wanted}" is not there. This computer has: {", ".join(there)}; or "auto".')
-    return torch.device(wanted)
-
-
 def scans_in(folder: str | Path) -> list[dict[str, str]]:
     """Return each file or folder in ``folder`` as one scan, sorted, as MONAI's datasets want it."""
     return [{"image": str(path)} for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".")]
@@ -314,4 +301,4 @@ class ColorizeAll:
         return written
 
 
-__all__ = ["ColorizeAll", "NetworkColorizer", "find_device", "scans_in"]
+__all__ = ["ColorizeAll", "NetworkColorizer", "scans_in"]
