@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from medcolor.errors import LicenseError, TrainingError
 from medcolor.geometry import Geometry, Space
 from medcolor.scan import GRAY_LEVEL, KAxis, Scan, Source, family, from_slices
+from medcolor.tissue.pt import _body_mean, _smooth
 from medcolor.tissue_map import Segmentation
 from medcolor.training.splits import merged, split_patients
 
@@ -47,6 +48,9 @@ class Pack:
         Names of mask values 1, 2, ...
     border : float or None
         Images are crops put on a larger canvas of this value; it is cut off again.
+    of_body : bool
+        Values are relative, and divided by the mean of the body: 1 SUV, for activity that stays in it. So ``units`` is
+        a good guess, which is all that can be had, and a network of PET sees whole bodies in its unit.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Pack:
     contiguous: bool = False
     masks: tuple[str, ...] = ()
     border: float | None = None
+    of_body: bool = False
 
     @property
     def family(self) -> str:
@@ -73,7 +78,7 @@ _ALL = (
     Pack("mri_hippocampus", "MR", "arbitrary", (1.0, 1.0, 1.0), contiguous=True,
          masks=("anterior_hippocampus", "posterior_hippocampus"), border=0),
     Pack("sts_pet", "PT", "SUVbw", (4.7, 4.7, 4.0), contiguous=True, masks=("sarcoma",), border=0),
-    Pack("pet_fdg_wholebody", "PT", "arbitrary", (4.1, 4.1, 6.5), contiguous=True),
+    Pack("pet_fdg_wholebody", "PT", "SUVbw", (4.1, 4.1, 6.5), contiguous=True, of_body=True),
     Pack("us_hc18", "US", GRAY_LEVEL, volume=False, masks=("fetal_head_ellipse",)),
     Pack("xray_nih", "DX", GRAY_LEVEL, volume=False),
     Pack("mednist_breastmri", "MR", "arbitrary", volume=False),
@@ -195,6 +200,9 @@ def pack_scan(folder: Path, pack: Pack, rows: NDArray[np.intp]) -> tuple[Scan, S
     if pack.border is not None:
         box = _image_box(block, pack.border)
         block, drawn = block[box], None if drawn is None else drawn[box]
+    if pack.of_body:
+        block = block.astype(np.float32)
+        block /= np.float32(_body_mean(_smooth(block)))
     nk, nj, ni = block.shape
     if pack.spacing is None:
         geometry = Geometry.from_spacing((ni, nj, nk), (1, 1, 1), Space.PIXEL)

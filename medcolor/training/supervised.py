@@ -112,7 +112,7 @@ def train(
             options=tone_options(recipe.get("tone", {})),
             seed=options.seed,
             output=output,
-            facts=facts,
+            facts={key: facts[key] for key in ("family", "data")} | {"normalization": str(normalization)},
             placement=placement,
             resume=resume,
             progress=stage,

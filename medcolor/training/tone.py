@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +176,7 @@ def fit_tone(
         transform=_moves(),
         placement=placement,
         resume=resume,
-        facts=facts,
+        facts={**facts, "tone": asdict(options)},
         progress=stage("tone"),
         cancel=cancel,
     )

@@ -2,8 +2,8 @@
 
 Another contrast, another organ: what a training set does not hold, a network takes for a degraded version of what it
 does hold, and corrects what was right. Some of its samples are therefore made strange, and their target is what physics
-says of them as they are. What strange looks like is drawn at random, and is none of the things it is measured on
-(``benchmarks/unlike_training.py``).
+says of them as they are. What strange looks like is drawn at random; ``benchmarks/unlike_training.py`` measures on
+other things, but for the turned contrast, which is of a kind that is drawn here.
 """
 
 from __future__ import annotations
@@ -55,9 +55,11 @@ def unlike(scan: Scan, chance: Chance) -> Scan:
 
 
 def _curve(chance: Chance) -> NDArray[np.float64]:
-    """Return heights of the curve that fall somewhere by much."""
+    """Return heights of the curve that fall somewhere by much, one in three all the way."""
+    falling = chance.uniform() < 1 / 3
     while True:
         heights = chance.uniform(0.05, 1.0, _KNOTS)
+        heights = np.sort(heights)[::-1] if falling else heights
         if np.min(heights - np.maximum.accumulate(heights)) <= -_LEAST_FALL:
             return np.asarray(heights)
 
