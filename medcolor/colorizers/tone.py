@@ -17,8 +17,9 @@ from medcolor.windowing import bent, display_bounds
 if TYPE_CHECKING:
     from medcolor.networks.normalization import Normalization
 
-LEAST = 0.15
-"""Logarithms of gamma nearer to 0 are left alone, exponents of .86 to 1.16: so far off the estimate is by itself."""
+LEAST = 0.3
+"""Logarithms of gamma nearer to 0 are left alone, exponents of .74 to 1.35: so far off the estimate can be by itself.
+On validation patients .25 and .35 gave a smaller error than .15 on straight scans, and no larger one on bent X-rays."""
 CODE = "tone"
 _BEYOND = 0.25  # of the window, that is still seen on either side of it
 
