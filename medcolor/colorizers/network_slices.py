@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,12 +54,14 @@ class BundleSlices:
         """Put painted slices on the grid of the scan, with the colorizer's own provenance."""
         by = self.colorizer
         options: dict[str, Any] = {
-            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade
+            "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade,
+            **{finding.code: finding.message for finding in self.findings},
         }  # fmt: skip
+        scan = replace(self.scan, audit=(*self.scan.audit, *self.findings))
         if by.onnx is not None:
             options["onnx_sha256"] = by.network.sha256
         return recorded(
-            painted, self.scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
+            painted, scan, display, by, options=options, seed=seed, palette_sha256=look.sha256,
             weights_sha256=self._card.weights_sha256,
         )  # fmt: skip
 
@@ -72,7 +74,7 @@ class NetworkSlices(BundleSlices):
 
         card, told = colorizer.bundle.card, colorizer.told(scan)
         foreign = mismatch(scan, card.family) if colorizer.check else None
-        found = (foreign, finding_of(told.log_gamma))
+        found = (finding_of(told.log_gamma), foreign)
         super().__init__(colorizer, card, scan, tuple(finding for finding in found if finding is not None))
         self._prediction = colorizer.predict(scan, told=told)
 

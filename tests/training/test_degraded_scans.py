@@ -207,6 +207,7 @@ def volumes(five_volumes: Callable[[str], Path]) -> Path:
 def settings(**more: object) -> str:
     small = {
         "network::corrects": True,
+        "network::tone": False,
         "network::widths": [4, 8],
         "network::refinement": 4,
         "augmentation::crop": [24, 24],

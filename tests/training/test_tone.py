@@ -15,7 +15,7 @@ from medcolor import phantom
 from medcolor.bundles import load_bundle
 from medcolor.errors import TrainingError
 from medcolor.networks.normalization import Normalization
-from medcolor.networks.tone import SIDE, ToneEstimator
+from medcolor.networks.tone import SIDE, SLICES, ToneEstimator
 from medcolor.networks.volume_summary import SUMMARY
 from medcolor.training.checkpoints import read_state
 from medcolor.training.datasets import Case, Loaded, TissueDataset
@@ -78,7 +78,7 @@ def test_scans_of_few_slices_stand_beside_deeper_ones_and_holes_do_no_harm(tmp_p
     deep = Case("it/0", "a", "MR", "train", 9, lambda: Loaded(phantom.scan("MR", shape=(48, 40, 9))), True)
     dataset = TissueDataset([deep, Case("it/1", "b", "MR", "train", 1, holed, False)], cache=tmp_path)
     samples = tone_samples(dataset, Normalization.default("MR"), count=4, seed=0, options=ToneOptions())
-    assert {tuple(s["image"].shape) for s in samples} == {(6, SIDE, SIDE)}
+    assert {tuple(s["image"].shape) for s in samples} == {(SLICES, SIDE, SIDE)}
     assert all(torch.isfinite(s["image"]).all() and s[VOLUME].shape == (SUMMARY,) for s in samples)
 
 
