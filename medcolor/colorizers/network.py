@@ -218,14 +218,14 @@ class NetworkColorizer:
 
     def _checked(self, scan: Scan, told: Told) -> tuple[Scan, dict[str, str]]:
         """Return the scan with what was found of it in its audit, and the same for the provenance."""
-        known = {finding.code for finding in scan.audit}
-        if (undone := finding_of(told.log_gamma)) is not None:
-            scan = replace(scan, audit=(*scan.audit, undone))
+        found = [] if (undone := finding_of(told.log_gamma)) is None else [undone]
+        scan = replace(scan, audit=tuple(dict.fromkeys([*scan.audit, *found])))
         if self.check:
-            from medcolor.recognition import audited
+            from medcolor.recognition import CODE, audited
 
             scan = audited(scan, self.bundle.card.family)
-        return scan, {finding.code: finding.message for finding in scan.audit if finding.code not in known}
+            found += [finding for finding in scan.audit if finding.code == CODE]
+        return scan, {finding.code: finding.message for finding in found}
 
     def _painter(self, scan: Scan, palette: Palette, told: Told) -> PaintBlock:
         prediction, ab = self.predict(scan, told=told), palette.ab

@@ -57,7 +57,7 @@ class BundleSlices:
             "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade,
             **{finding.code: finding.message for finding in self.findings},
         }  # fmt: skip
-        scan = replace(self.scan, audit=(*self.scan.audit, *self.findings))
+        scan = replace(self.scan, audit=tuple(dict.fromkeys([*self.scan.audit, *self.findings])))
         if by.onnx is not None:
             options["onnx_sha256"] = by.network.sha256
         return recorded(

@@ -61,7 +61,7 @@ def log_gamma(scan: Scan, estimator: Any, normalization: Normalization) -> float
     ----------
     scan : Scan
     estimator : ToneEstimator
-        On the CPU, in eval mode.
+        In eval mode.
     normalization : Normalization
         Of the bundle, for the volume's summary.
     """
@@ -72,8 +72,9 @@ def log_gamma(scan: Scan, estimator: Any, normalization: Normalization) -> float
 
     slices = torch.from_numpy(small_slices(scan, count=SLICES, side=SIDE))
     volume = torch.from_numpy(volume_summary(normalization.fit(scan), scan))
+    device = next(estimator.parameters()).device  # in a training on a GPU it is there
     with torch.inference_mode():
-        return float(estimator(slices[None], volume[None])[0, 0])
+        return float(estimator(slices[None].to(device), volume[None].to(device))[0, 0])
 
 
 def unbent(scan: Scan, gamma_log: float) -> Scan:

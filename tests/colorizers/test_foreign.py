@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def test_a_foreign_scan_is_named_in_warning_audit_and_every_record(colorizer: Ne
     assert finding.message.startswith("This looks like ultrasound")
     assert colored.provenance.options[CODE] == finding.message
     assert picture_of(colored).record["provenance"]["options"][CODE] == finding.message
+    again = colorizer(replace(foreign, audit=colored.audit))  # known already: nobody is warned twice, and it is said
+    assert again.provenance.options[CODE] == finding.message
     with pytest.warns(MedcolorWarning, match="looks like ultrasound"):
         assert len(list(colorizer.stream(foreign))) > 0
 

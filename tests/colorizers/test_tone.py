@@ -182,3 +182,12 @@ def test_slice_by_slice_it_says_and_colours_the_same(tmp_path: Path) -> None:
         found = slices.evidence(k)
         np.testing.assert_allclose(found.planes, colorizer.predict(scan).posteriors(slice(k, k + 1))[:, 0], atol=1e-5)
     assert whole.rgb.shape[:3] == scan.shape
+
+
+def test_coloured_again_the_audit_says_it_once_and_the_record_still_does(tmp_path: Path) -> None:
+    colorizer = loud(tmp_path / "it", "PT", gamma=0.5)
+    scan = phantom.scan("PT")
+    first = colorizer(scan)
+    again = colorizer(replace(scan, audit=first.audit))
+    assert again.audit == first.audit
+    assert again.provenance.dumps() == first.provenance.dumps()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -26,3 +27,17 @@ def five_volumes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
         return folder
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def small_training() -> dict[str, Any]:
+    """Settings of a training on :func:`five_volumes` that takes seconds; the modality is to be said."""
+    return {
+        "network::widths": [4, 8],
+        "network::refinement": 4,
+        "augmentation::crop": [24, 24],
+        "data::patients": None,
+        "data::splits": {"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4", "sub-5"]},
+        "fit::batch": 2,
+        "fit::validate_every": 2,
+    }

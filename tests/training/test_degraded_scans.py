@@ -204,24 +204,20 @@ def volumes(five_volumes: Callable[[str], Path]) -> Path:
     return five_volumes("MR")
 
 
-def settings(**more: object) -> str:
-    small = {
+@pytest.fixture
+def settings(small_training: dict[str, Any]) -> Callable[..., str]:
+    small = small_training | {
         "network::corrects": True,
         "network::tone": False,
-        "network::widths": [4, 8],
-        "network::refinement": 4,
-        "augmentation::crop": [24, 24],
-        "data::patients": None,
         "data::modality": "MR",
-        "data::splits": {"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4", "sub-5"]},
         "fit::steps": 2,
-        "fit::batch": 2,
-        "fit::validate_every": 2,
     }
-    return yaml.safe_dump({**small, **more})
+    return lambda **more: yaml.safe_dump({**small, **more})
 
 
-def test_a_correcting_network_is_trained_measured_and_used_by_the_same_commands(volumes: Path, tmp_path: Path) -> None:
+def test_a_correcting_network_is_trained_measured_and_used_by_the_same_commands(
+    volumes: Path, settings: Callable[..., str], tmp_path: Path
+) -> None:
     quick, out = tmp_path / "quick.yaml", tmp_path / "out"
     quick.write_text(settings(**{"augmentation::variants": 2}))
     command = ["train", "mr_tissue", "tiny", str(quick), "--data", str(volumes), "-o", str(out), "--device", "cpu"]
@@ -233,14 +229,16 @@ def test_a_correcting_network_is_trained_measured_and_used_by_the_same_commands(
     assert loaded(phantom.scan("MR")).rgb.shape[-1] == 3
 
 
-def test_a_network_of_ct_cannot_correct_physics_which_refuses_what_has_no_unit(volumes: Path, tmp_path: Path) -> None:
+def test_a_network_of_ct_cannot_correct_physics_which_refuses_what_has_no_unit(
+    volumes: Path, settings: Callable[..., str], tmp_path: Path
+) -> None:
     quick = tmp_path / "quick.yaml"
     quick.write_text(settings(**{"data::modality": "CT"}))
     with pytest.raises(TrainingError, match="Hounsfield"):
         train(["ct_tissue", "tiny", quick], data=volumes, output=tmp_path / "out", device="cpu")
 
 
-def test_variants_are_for_networks_that_correct(volumes: Path, tmp_path: Path) -> None:
+def test_variants_are_for_networks_that_correct(volumes: Path, settings: Callable[..., str], tmp_path: Path) -> None:
     quick = tmp_path / "quick.yaml"
     quick.write_text(settings(**{"network::corrects": False, "augmentation::variants": 2}))
     with pytest.raises(TrainingError, match="variants"):

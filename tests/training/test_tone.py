@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,28 +92,18 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float], said: 
         tone_options(wrong)
 
 
-SMALL = {
-    "network::tone": True,
-    "network::neighbours": True,
-    "network::widths": [4, 8],
-    "network::refinement": 4,
-    "augmentation::crop": [24, 24],
-    "augmentation::variants": 1,
-    "tone": {"samples": 6, "steps": 4, "batch": 2},
-    "data::patients": None,
-    "data::modality": "MR",
-    "data::splits": {"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4", "sub-5"]},
-    "fit::steps": 4,
-    "fit::batch": 2,
-    "fit::validate_every": 2,
-    "evaluation": None,
-}
-
-
 @pytest.fixture(scope="module")
-def configs(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+def configs(small_training: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    more = {
+        "network::neighbours": True,
+        "augmentation::variants": 1,
+        "tone": {"samples": 6, "steps": 4, "batch": 2},
+        "data::modality": "MR",
+        "fit::steps": 4,
+        "evaluation": None,
+    }
     small = tmp_path_factory.mktemp("config") / "small.yaml"
-    small.write_text(yaml.safe_dump(SMALL))
+    small.write_text(yaml.safe_dump({**small_training, "network::tone": True, **more}))
     return ["mr_tissue", "tiny", small]
 
 
