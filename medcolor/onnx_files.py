@@ -50,6 +50,8 @@ class OnnxNetwork:
         Whether it corrects the tissue models, whose posteriors it is shown beside the gray.
     neighbours : bool
         Whether those of the slices before and after, too.
+    smooths : bool
+        Whether they are of the scan with its noise smoothed away.
     """
 
     sha256: str
@@ -59,6 +61,7 @@ class OnnxNetwork:
     summary: int
     corrects: bool
     neighbours: bool
+    smooths: bool
     _session: Any
 
     def __call__(self, x: torch.Tensor, *volume: torch.Tensor) -> OnnxOutput:
@@ -122,6 +125,7 @@ def open_onnx(path: str | Path, *, weights_sha256: str, threads: int = 0) -> Onn
         int(record["summary"]),
         bool(record.get("corrects", False)),  # files made before there were such networks do not say it
         bool(record.get("neighbours", False)),
+        bool(record.get("smooths", False)),
         session,
     )
 

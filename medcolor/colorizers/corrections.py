@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.colorizers.tone import log_gamma, unbent
-from medcolor.scan import KAxis, Scan
+from medcolor.colorizers import noise, tone
+from medcolor.scan import Finding, KAxis, Scan
 from medcolor.tissue.model import TissueModel
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class Told(NamedTuple):
         The gray that it sees: with gamma undone, where the network estimates it.
     physics : TissueModel or None
         What it corrects: of (K, n, nj, ni), or (3 K, n, nj, ni) with the slices before and after.
-    log_gamma : float
-        What was undone; 0 where nothing was asked.
+    findings : tuple of Finding
+        What was undone before physics looked.
     """
 
     scan: Scan
     physics: Any
-    log_gamma: float
+    findings: tuple[Finding, ...] = ()
 
 
 def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator: Any = None) -> Told:
@@ -42,7 +42,7 @@ def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator
     Parameters
     ----------
     network
-        Its ``corrects``, ``neighbours`` and ``tone`` say what it needs.
+        Its ``corrects``, ``neighbours``, ``tone`` and ``smooths`` say what it needs.
     scan : Scan
     normalization : Normalization
     estimator : ToneEstimator, optional
@@ -54,16 +54,18 @@ def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator
         As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
     """
     if not getattr(network, "corrects", False):
-        return Told(scan, None, 0.0)
+        return Told(scan, None)
     from medcolor import tissue
 
     estimator = getattr(network, "tone", None) if estimator is None else estimator
-    gamma = 0.0 if estimator is None else log_gamma(scan, estimator, normalization)
-    seen = unbent(scan, gamma)
-    model = tissue.fit(seen)
+    gamma = 0.0 if estimator is None else tone.log_gamma(scan, estimator, normalization)
+    seen = tone.unbent(scan, gamma)
+    strength = noise.noise_of(seen) if getattr(network, "smooths", False) else 0.0
+    physics: Any = tissue.fit(noise.smoothed(seen, strength))
     if getattr(network, "neighbours", False):
-        return Told(seen, WithNeighbours(model, scan.shape[2] if scan.k_axis is KAxis.SPACE else 1), gamma)
-    return Told(seen, model, gamma)
+        physics = WithNeighbours(physics, scan.shape[2] if scan.k_axis is KAxis.SPACE else 1)
+    found = tone.finding_of(gamma), noise.finding_of(strength)
+    return Told(seen, physics, tuple(finding for finding in found if finding is not None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,6 @@ from medcolor.colorizers.corrections import Told, told_to
 from medcolor.colorizers.device import find_device
 from medcolor.colorizers.painting import PaintBlock, Stream, paint, recorded, stream
 from medcolor.colorizers.prediction import Computing, Prediction, error_of, faded, mean_ab, volume_input
-from medcolor.colorizers.tone import finding_of
 from medcolor.errors import ModalityError, SettingError
 from medcolor.palettes import Palette, legend, load_palette, with_cvd
 from medcolor.scan import Scan
@@ -218,7 +217,7 @@ class NetworkColorizer:
 
     def _checked(self, scan: Scan, told: Told) -> tuple[Scan, dict[str, str]]:
         """Return the scan with what was found of it in its audit, and the same for the provenance."""
-        found = [] if (undone := finding_of(told.log_gamma)) is None else [undone]
+        found = list(told.findings)
         scan = replace(scan, audit=tuple(dict.fromkeys([*scan.audit, *found])))
         if self.check:
             from medcolor.recognition import CODE, audited

@@ -15,7 +15,6 @@ from medcolor.colorizers.looks import Check, Settings, checked_look, nothing, pa
 from medcolor.colorizers.painting import recorded
 from medcolor.colorizers.prediction import HALF_CONFIDENCE
 from medcolor.colorizers.soft_evidence import SoftEvidence
-from medcolor.colorizers.tone import finding_of
 from medcolor.scan import Finding, Scan
 from medcolor.voi import Display
 
@@ -74,8 +73,7 @@ class NetworkSlices(BundleSlices):
 
         card, told = colorizer.bundle.card, colorizer.told(scan)
         foreign = mismatch(scan, card.family) if colorizer.check else None
-        found = (finding_of(told.log_gamma), foreign)
-        super().__init__(colorizer, card, scan, tuple(finding for finding in found if finding is not None))
+        super().__init__(colorizer, card, scan, told.findings + (() if foreign is None else (foreign,)))
         self._prediction = colorizer.predict(scan, told=told)
 
     def evidence(self, k: int, *, check: Check = nothing) -> SoftEvidence:

@@ -146,6 +146,7 @@ def _record(bundle: Bundle, precision: str, parity: dict[str, Any]) -> dict[str,
         "summary": int(getattr(network, "summary", 0)),
         "corrects": bool(getattr(network, "corrects", False)),
         "neighbours": bool(getattr(network, "neighbours", False)),
+        "smooths": bool(getattr(network, "smooths", False)),
         "parity": {"palette": STYLE, **parity},
         "statement": "Designed colours, not measured ones. Not for diagnosis.",
     }

@@ -84,6 +84,8 @@ class TissueUNet(nn.Module):
     tone : bool
         Whether it brings an estimate of the scan's gamma, ``tone``, which whoever runs it undoes first
         (:mod:`medcolor.networks.tone`).
+    smooths : bool
+        Whether physics is shown the scan with its noise smoothed away (:mod:`medcolor.colorizers.noise`).
 
     Raises
     ------
@@ -104,6 +106,7 @@ class TissueUNet(nn.Module):
         corrects: bool = False,
         neighbours: bool = False,
         tone: bool = False,
+        smooths: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
@@ -116,9 +119,9 @@ class TissueUNet(nn.Module):
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
         self.classes, self.reduction, self.refinement, self.summary = classes, reduction, refinement, summary
-        if (neighbours or tone) and not corrects:
-            raise ValueError("TissueUNet takes neighbours and tone only where it corrects: both are about physics.")
-        self.corrects, self.neighbours = corrects, neighbours
+        if (neighbours or tone or smooths) and not corrects:
+            raise ValueError("TissueUNet takes neighbours, tone and smooths only where it corrects: all about physics.")
+        self.corrects, self.neighbours, self.smooths = corrects, neighbours, smooths
         self.tone = ToneEstimator() if tone else None
         self.in_channels = in_channels + hint_channels + corrects * classes * (3 if neighbours else 1)
         answers = classes + corrects  # and how far the tissue models are trusted

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from medcolor.colorizers import corrections, tone
+from medcolor.colorizers import corrections, noise, tone
 from medcolor.colorizers.corrections import Told
 from medcolor.io.atomic import atomic_files
 from medcolor.scan import Scan
@@ -195,6 +195,7 @@ def _code() -> str:
         strangeness.__file__,
         corrections.__file__,
         tone.__file__,
+        noise.__file__,
         __file__,
     ):
         digest.update(Path(path).read_bytes())

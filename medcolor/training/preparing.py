@@ -107,7 +107,7 @@ def samples_of(
 
 def _teller(network: Any, normalization: Normalization) -> str:
     """Return what decides what a network is told of a scan, in short."""
-    digest = hashlib.sha256(f"{network.neighbours} {normalization}".encode())
+    digest = hashlib.sha256(f"{network.neighbours} {network.smooths} {normalization}".encode())
     if network.tone is not None:
         for name, tensor in sorted(network.tone.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())

@@ -100,7 +100,7 @@ def test_large_slices_are_tiled_as_for_the_bundle(
     assert_alike(folder, exported, scan_of((150, 131, 1)))
 
 
-@pytest.mark.parametrize("more", [{}, {"neighbours": True, "tone": True}])
+@pytest.mark.parametrize("more", [{}, {"neighbours": True, "tone": True, "smooths": True}])
 def test_a_network_that_corrects_physics_is_shown_it_by_the_file_too(
     exported: Path, tmp_path: Path, more: dict[str, bool]
 ) -> None:
