@@ -27,6 +27,8 @@ TISSUE = "tissue"
 """The method of a bundle that says which tissue each pixel is; every other one gives colours at once."""
 TAUGHT = "contrast"
 """Style whose colours a method learned, where its metadata do not name another."""
+TEMPERATURES = (0.1, 10.0)
+"""Least and largest temperature at which a bundle may tell its classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class BundleCard:
         Whether ``load_colorizer("auto")`` takes it for its family: on test patients it was better than physics.
     method : str
         "tissue", or the name of a system that gives (a*, b*) without saying which tissue it is: "zhang2016" ...
+    temperature : float
+        At which its classes are told (:mod:`medcolor.colorizers.calibration`); 1: as the network says.
     """
 
     name: str
@@ -63,6 +67,7 @@ class BundleCard:
     metadata: Mapping[str, Any]
     default: bool = False
     method: str = TISSUE
+    temperature: float = 1.0
 
     @property
     def taught(self) -> str:
@@ -151,7 +156,11 @@ def read_card(folder: Path) -> BundleCard:
         ours = metadata["medcolor"]
         family, classes, digest = str(ours["family"]), tuple(ours["classes"]), str(ours["weights_sha256"])
         description, version = str(metadata["description"]), str(metadata["version"])
-        default, method = ours.get("default", False), ours.get("method", TISSUE)
+        default, method, temperature = (
+            ours.get("default", False),
+            ours.get("method", TISSUE),
+            ours.get("temperature", 1),
+        )
     except (ValueError, TypeError, KeyError, RecursionError) as error:  # the last: brackets without end
         raise BundleError(
             f'{path}: expected JSON with "description", "version" and "medcolor": '
@@ -162,6 +171,13 @@ def read_card(folder: Path) -> BundleCard:
     if not isinstance(method, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", method):
         raise BundleError(
             f'{path}: "medcolor": {{"method"}} is a name such as "{TISSUE}" or "zhang2016", got {json.dumps(method)}.'
+        )
+    least, most = TEMPERATURES
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not least <= temperature <= most:
+        raise BundleError(
+            f'{path}: "medcolor": {{"temperature"}} is a number from {least:g} to {most:g}, '
+            f"got {json.dumps(temperature)}."
         )
     if default and method != TISSUE:
         raise BundleError(
@@ -185,6 +201,7 @@ def read_card(folder: Path) -> BundleCard:
         MappingProxyType(metadata),
         default,
         method,
+        float(temperature),
     )
 
 
@@ -230,6 +247,7 @@ __all__ = [
     "FILES",
     "METADATA",
     "TAUGHT",
+    "TEMPERATURES",
     "TISSUE",
     "WEIGHTS",
     "BundleCard",

@@ -107,6 +107,7 @@ def describe_bundle(
     facts: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     method: str = TISSUE,
+    temperature: float = 1.0,
 ) -> BundleCard:
     """Write ``metadata.json`` and ``inference.yaml`` beside the weights that are in a folder.
 
@@ -131,6 +132,8 @@ def describe_bundle(
         What the weights come from, kept under ``medcolor``; its ``palette`` is the style a method learned.
     method : str
         "tissue"; or the ``method`` of a network that gives a :class:`~medcolor.networks.chroma.ChromaOutput`.
+    temperature : float
+        At which the classes are told (:mod:`medcolor.colorizers.calibration`).
 
     Returns
     -------
@@ -147,6 +150,7 @@ def describe_bundle(
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "parameters": parameters,
         "normalization": _normalization(normalization),
+        **({} if temperature == 1 else {"temperature": temperature}),
         **({} if training is None else {"training": dict(training)}),
     }
     metadata = {

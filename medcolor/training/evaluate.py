@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medcolor.colorizers.calibration import calibrated
 from medcolor.errors import ModalityError
 from medcolor.palettes import Palette, load_palette
 from medcolor.scan import Scan, to_slices
@@ -56,6 +57,11 @@ class LabeledScan:
             raise ValueError(
                 f"target {self.target.shape} does not fit a scan of {to_slices(self.scan.voxels).shape} (nk, nj, ni)."
             )
+
+    @property
+    def body(self) -> NDArray[np.bool_]:
+        """Where the target names a tissue, (nk, nj, ni): class 0 is what lies outside the body, in every family."""
+        return (self.target.argmax(axis=0) > 0) & (self.target.sum(axis=0) > 0.5)
 
 
 def evaluate(
@@ -183,9 +189,7 @@ class _View:
         if len(case.target) != len(palette.classes):
             raise ValueError(f"A target of {len(case.target)} classes does not fit the palette's {palette.names}.")
         labels = case.target.argmax(axis=0)
-        known = case.target.sum(axis=0) > 0.5
         gray = grayscale(case.scan, default_display(case.scan))(slice(None))
-        body = (labels > 0) & known  # class 0 is what lies outside the body, in every family
         return cls(
             case,
             palette.modality,
@@ -193,7 +197,7 @@ class _View:
             palette.ab,
             gray,
             labels,
-            body,
+            case.body,
             metrics.expected_ab(case.target, palette.ab),
         )
 
@@ -260,7 +264,8 @@ class _View:
             return None
         p, t = prediction.posteriors[:, self.body], self.case.target[:, self.body]
         return {
-            "ece": metrics.calibration(p, t),
+            "ece": metrics.calibration(calibrated(p, prediction.temperature), t),
+            "ece_mixed": metrics.calibration(p, t),
             "ece_target": metrics.calibration(t, t),
             "ece_soft": metrics.calibration(p, t, soft=True),
         }

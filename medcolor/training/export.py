@@ -69,6 +69,7 @@ def export_bundle(
     normalization: Normalization,
     result: FitResult,
     found: Evaluation | None = None,
+    temperature: float = 1.0,
 ) -> BundleCard:
     """Make the output folder of a training a bundle: metadata, configs and model card beside the weights.
 
@@ -86,6 +87,8 @@ def export_bundle(
         What was trained, with what input, and how it ended.
     found : Evaluation, optional
         Measured on test patients; left out, the card says that nothing was measured.
+    temperature : float
+        At which its classes are told, found on validation patients (:mod:`medcolor.training.temperature`).
 
     Returns
     -------
@@ -109,6 +112,7 @@ def export_bundle(
         "labels": _labels(sides["train"]),
         "corrects_physics": bool(getattr(network, "corrects", False)),
         "undoes_gamma": getattr(network, "tone", None) is not None,
+        "smooths_noise": bool(getattr(network, "smooths", False)),
         "split_sha256": identity(sides),
         "config_sha256": recipe.digest,
         "palette": str(recipe.get("style", "contrast")),
@@ -126,6 +130,7 @@ def export_bundle(
         facts=facts,
         training=training,
         method=method or TISSUE,
+        temperature=temperature,
     )
     texts = {output / CARD: model_card(card, found), output / TRAIN: recipe.to_yaml()}
     with atomic_files(texts, force=True) as files:

@@ -64,6 +64,20 @@ _UNDOES = (
 )
 
 
+_SMOOTHS = (
+    "",
+    "Where a scan is noisy, physics is told of it smoothed; the network sees the gray as it is. The audit says so.",
+)
+
+
+def _told(temperature: float) -> tuple[str, ...]:
+    return (
+        "",
+        f"Probabilities of classes are told at a temperature of {temperature:g}, found on validation patients: who",
+        "asks which class a pixel is, gets another number than what mixes its colour. No colour depends on it.",
+    )
+
+
 def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
     """Say what the colours are: of tissues a network recognized, or learned at once, by copying such colours."""
     if card.method == TISSUE:
@@ -73,6 +87,8 @@ def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
             "device, not for diagnosis. The displayed gray is kept exactly; only colour is invented.",
             *(_CORRECTS if training.get("corrects_physics") else ()),
             *(_UNDOES if training.get("undoes_gamma") else ()),
+            *(_SMOOTHS if training.get("smooths_noise") else ()),
+            *(_told(card.temperature) if card.temperature != 1 else ()),
         ]
     return [
         "**Designed colours, copied.** There is no true colour for these images. People chose a colour for each tissue",

@@ -8,6 +8,7 @@ on test patients against physics. What tissue networks and systems that learn co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,13 @@ from medcolor.training.tone import fit_tone, tone_options
 from medcolor.training.tracking import observers
 
 if TYPE_CHECKING:
+    from medcolor.networks.normalization import Normalization
     from medcolor.training.datasets import TissueDataset
+    from medcolor.training.devices import Placement
+    from medcolor.training.evaluate import LabeledScan
     from medcolor.training.evaluation import Evaluation
+    from medcolor.training.log import Observer
+    from medcolor.training.options import FitOptions
 
 Progress = Callable[[int, int], None]
 
@@ -91,72 +97,116 @@ def train(
     sides = datasets(recipe, data, output, neighbors=system.neighbors(), progress=stage("targets"))
     say(", ".join(f"{side}: {len(d.patients)} patients, {len(d)} slices" for side, d in sides.items()))
     check_exportable(recipe, network, sides["train"].classes)
-    judged = list(labeled_scans(sides["val"], limit=dict(recipe.get("validation", {})).get("scans")))
-    if getattr(network, "corrects", False):  # clean scans alone would not say whether it corrects anything
-        judged += also_degraded(judged, recipe.family)
-    facts = {
-        "family": recipe.family,
-        "classes": list(sides["train"].classes),
-        "config": recipe.digest,
-        "data": identity({side: sides[side] for side in ("train", "val")}),
-    }
+    clean = list(labeled_scans(sides["val"], limit=dict(recipe.get("validation", {})).get("scans")))
+    # Clean scans alone would not say whether a network corrects anything.
+    judged = clean + (also_degraded(clean, recipe.family) if getattr(network, "corrects", False) else [])
+    training = _Training(recipe, system, normalization, sides, output, placement, options, stage, resume, cancel)
+    estimated = training.of_tone(network)
+    if estimated is not None and estimated.weights is None:
+        return estimated, None
+    network, result = training.of_network(network, judged, told)
+    if result.weights is None:
+        return result, None
+    return result, training.measured(network, result, clean)
 
-    def validate(candidate: torch.nn.Module) -> Mapping[str, float]:
-        return system.validate(candidate, normalization, judged, placement.device)
 
-    if getattr(network, "tone", None) is not None:
-        result = fit_tone(
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """What the stages of one training share; a method is a stage."""
+
+    recipe: Recipe
+    system: System
+    normalization: Normalization
+    sides: Mapping[str, TissueDataset]
+    output: Path
+    placement: Placement
+    options: FitOptions
+    stage: Callable[[str], Progress | None]
+    resume: bool
+    cancel: Callable[[], bool] | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a checkpoint was made with: another training does not go on from it."""
+        return {
+            "family": self.recipe.family,
+            "classes": list(self.sides["train"].classes),
+            "config": self.recipe.digest,
+            "data": identity({side: self.sides[side] for side in ("train", "val")}),
+        }
+
+    def of_tone(self, network: Any) -> FitResult | None:
+        """Train the part that estimates gamma; None of a network without."""
+        if getattr(network, "tone", None) is None:
+            return None
+        facts = self.facts()
+        return fit_tone(
             network.tone,
-            sides,
-            normalization,
-            options=tone_options(recipe.get("tone", {})),
-            seed=options.seed,
-            output=output,
-            facts={key: facts[key] for key in ("family", "data")} | {"normalization": str(normalization)},
-            placement=placement,
-            resume=resume,
-            progress=stage,
-            cancel=cancel,
+            self.sides,
+            self.normalization,
+            options=tone_options(self.recipe.get("tone", {})),
+            seed=self.options.seed,
+            output=self.output,
+            facts={key: facts[key] for key in ("family", "data")} | {"normalization": str(self.normalization)},
+            placement=self.placement,
+            resume=self.resume,
+            progress=self.stage,
+            cancel=self.cancel,
         )
-        if result.weights is None:
-            return result, None
-    objective = system.objective(sides["train"])
-    if objective is None:
-        taught = {side: sides[side] for side in ("train", "val")}
-        steps = stage("training")
-        network, result = fit_once(
-            recipe, taught, validate=validate, output=output, facts=facts, device=placement.device, progress=steps
+
+    def of_network(
+        self, network: Any, judged: Sequence[LabeledScan], told: Sequence[Observer]
+    ) -> tuple[torch.nn.Module, FitResult]:
+        """Train the network, or fit it where its method has no steps."""
+        train, device, objective = (
+            self.sides["train"],
+            self.placement.device,
+            self.system.objective(self.sides["train"]),
         )
-    else:
+
+        def validate(candidate: torch.nn.Module) -> Mapping[str, float]:
+            return self.system.validate(candidate, self.normalization, judged, device)
+
+        if objective is None:
+            taught = {side: self.sides[side] for side in ("train", "val")}
+            return fit_once(
+                self.recipe, taught, validate=validate, output=self.output, facts=self.facts(), device=device,
+                progress=self.stage("training"),
+            )  # fmt: skip
         samples, transform = samples_of(
-            recipe, network, normalization, sides["train"], progress=stage("degraded scans")
+            self.recipe, network, self.normalization, train, progress=self.stage("degraded scans")
         )
-        objective.prepare(network, sides["train"], palette_ab=_palette_ab(recipe), seed=options.seed)
-        result = fit(
+        objective.prepare(network, train, palette_ab=_palette_ab(self.recipe), seed=self.options.seed)
+        return network, fit(
             network,
             samples,
             objective=objective,
             validate=validate,
-            output=output,
-            options=options,
+            output=self.output,
+            options=self.options,
             transform=transform,
-            placement=placement,
-            resume=resume,
-            facts=facts,
+            placement=self.placement,
+            resume=self.resume,
+            facts=self.facts(),
             observers=told,
-            progress=stage("training"),
-            cancel=cancel,
+            progress=self.stage("training"),
+            cancel=self.cancel,
         )
-    if result.weights is None:
-        return result, None
-    made: dict[str, Any] = {"network": network, "normalization": normalization, "result": result}
-    export_bundle(output, recipe, sides, **made)
-    if recipe.get("evaluation") is None:
-        return result, None
-    found = _measure(recipe, system, sides["test"], output, str(placement.device), stage("evaluation"))
-    found.write(output)
-    export_bundle(output, recipe, sides, **made, found=found)
-    return result, found
+
+    def measured(self, network: torch.nn.Module, result: FitResult, clean: Sequence[LabeledScan]) -> Evaluation | None:
+        """Make the folder a bundle, and measure it on test patients where the recipe asks for it."""
+        from medcolor.training.temperature import temperature_of
+
+        device = str(self.placement.device)
+        made: dict[str, Any] = {"network": network, "normalization": self.normalization, "result": result}
+        export_bundle(self.output, self.recipe, self.sides, **made)
+        made["temperature"] = temperature_of(self.system.shipped(self.output, device), clean)
+        export_bundle(self.output, self.recipe, self.sides, **made)
+        if self.recipe.get("evaluation") is None:
+            return None
+        found = _measure(self.recipe, self.system, self.sides["test"], self.output, device, self.stage("evaluation"))
+        found.write(self.output)
+        export_bundle(self.output, self.recipe, self.sides, **made, found=found)
+        return found
 
 
 def _palette_ab(recipe: Recipe) -> torch.Tensor:
