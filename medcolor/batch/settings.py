@@ -217,7 +217,8 @@ def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:
     for card in cards:
         weights.setdefault(card.family, {})[card.name] = card.weights_sha256
         if card.default:
-            weights[card.family]["default"] = card.name
+            where = f" {json.dumps(dict(card.default_for), sort_keys=True)}" if card.default_for else ""
+            weights[card.family]["default"] = card.name + where
     return weights
 
 
