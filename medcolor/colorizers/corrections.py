@@ -37,7 +37,7 @@ class Told(NamedTuple):
 
 
 def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator: Any = None) -> Told:
-    """Return what a network is told of a scan; for most, the scan.
+    """Return what a network is told of a scan; of one that neither corrects nor undoes gamma, the scan.
 
     Parameters
     ----------
@@ -53,19 +53,20 @@ def told_to(network: Any, scan: Scan, normalization: Normalization, *, estimator
     ModalityError
         As :func:`medcolor.tissue.fit`: physics cannot say anything of this scan, so there is nothing to correct.
     """
-    if not getattr(network, "corrects", False):
-        return Told(scan, None)
-    from medcolor import tissue
-
     estimator = getattr(network, "tone", None) if estimator is None else estimator
     gamma = 0.0 if estimator is None else tone.log_gamma(scan, estimator, normalization)
-    seen = tone.unbent(scan, gamma)
+    seen, bent = tone.unbent(scan, gamma), tone.finding_of(gamma)
+    found = () if bent is None else (bent,)
+    if not getattr(network, "corrects", False):
+        return Told(seen, None, found)
+    from medcolor import tissue
+
     strength = noise.noise_of(seen) if getattr(network, "smooths", False) else 0.0
     physics: Any = tissue.fit(noise.smoothed(seen, strength))
     if getattr(network, "neighbours", False):
         physics = WithNeighbours(physics, scan.shape[2] if scan.k_axis is KAxis.SPACE else 1)
-    found = tone.finding_of(gamma), noise.finding_of(strength)
-    return Told(seen, physics, tuple(finding for finding in found if finding is not None))
+    noisy = noise.finding_of(strength)
+    return Told(seen, physics, found if noisy is None else (*found, noisy))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -119,8 +119,8 @@ class TissueUNet(nn.Module):
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"TissueUNet takes at least two widths, each positive; got {widths}.")
         self.classes, self.reduction, self.refinement, self.summary = classes, reduction, refinement, summary
-        if (neighbours or tone or smooths) and not corrects:
-            raise ValueError("TissueUNet takes neighbours, tone and smooths only where it corrects: all about physics.")
+        if (neighbours or smooths) and not corrects:
+            raise ValueError("TissueUNet takes neighbours and smooths only where it corrects: both are about physics.")
         self.corrects, self.neighbours, self.smooths = corrects, neighbours, smooths
         self.tone = ToneEstimator() if tone else None
         self.in_channels = in_channels + hint_channels + corrects * classes * (3 if neighbours else 1)

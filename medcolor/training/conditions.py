@@ -130,7 +130,9 @@ def evaluation_table(family: str) -> tuple[Condition, ...]:
     return tuple(table)
 
 
-def training_degradations(family: str, *, strength: float = 1.0, clean: float = 0.3) -> Compose:
+def training_degradations(
+    family: str, *, strength: float = 1.0, clean: float = 0.3, gamma: float | None = None
+) -> Compose:
     """Return what a training sample of a modality family goes through, in the order an image does.
 
     Position first, then what the scanner does, then what the export does. Set its chance with ``set_random_state``.
@@ -143,6 +145,8 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
     clean : float
         Share of samples that nothing happens to: with so many degradations hardly one would be left, and a network
         that never sees a clean image is not sure of one.
+    gamma : float, optional
+        The largest logarithm of gamma, either way, where what is beyond is undone before the network looks.
 
     Raises
     ------
@@ -152,7 +156,8 @@ def training_degradations(family: str, *, strength: float = 1.0, clean: float = 
     if family not in CLASSES:
         raise ValueError(f'"{family}" is no modality family; there are {", ".join(CLASSES)}.')
     require_shares(strength, clean)
-    some = Compose([kind(levels, prob=strength * share) for kind, share, levels in _steps(family)])
+    left = {} if gamma is None else {Gamma: (-gamma, gamma)}
+    some = Compose([kind(left.get(kind, levels), prob=strength * share) for kind, share, levels in _steps(family)])
     return Compose([OneOf([some, Compose([])], weights=[1 - clean, clean])])
 
 

@@ -89,12 +89,15 @@ def samples_of(
         A setting that there is not, or out of range.
     """
     from medcolor.colorizers.corrections import told_to
+    from medcolor.colorizers.tone import LEAST
     from medcolor.training.degraded_scans import DegradedScans
 
     wanted = dict(recipe.get("augmentation", {}))
     height, width = (int(side) for side in wanted.pop("crop", (160, 160)))
     try:
         if not getattr(network, "corrects", False):
+            if getattr(network, "tone", None) is not None:
+                wanted["gamma"] = LEAST  # more is undone before this network looks
             return dataset, _degrading(recipe.family, normalization, (height, width), wanted)
         told = partial(told_to, network, normalization=normalization)
         ahead = DegradedScans(

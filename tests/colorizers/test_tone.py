@@ -21,9 +21,9 @@ from medcolor.colorizers.corrections import WithNeighbours, told_to
 from medcolor.colorizers.network import NetworkColorizer
 from medcolor.colorizers.slicewise import slicewise
 from medcolor.colorizers.tone import CODE, LEAST, finding_of, small_slices, unbent
-from medcolor.scan import KAxis, Scan, from_slices, to_slices
+from medcolor.scan import GRAY_LEVEL, KAxis, Scan, from_slices, to_slices
 from medcolor.voi import Window
-from medcolor.windowing import bent, default_display, display_bounds, grayscale
+from medcolor.windowing import bent, default_display, display_bounds, display_gray, grayscale
 
 GAMMA = st.floats(-0.8, 0.8)
 
@@ -37,7 +37,9 @@ def test_bending_is_undone_and_moves_nothing_at_or_beyond_the_bounds(
     x = np.random.default_rng(seed).uniform(low - width, low + 2 * width, 200).astype(np.float32)
     there = bent(x, bounds, gamma)
     step = np.spacing(np.float32(max(abs(low), abs(low + width))))  # a value of single precision
-    np.testing.assert_allclose(bent(there, bounds, -gamma), x, atol=float(0.002 * width + 4 * step))
+    # What a step of the bent gray amounts to when it is unbent: near the dark end much, where gamma pressed it together.
+    lost = width * (4 * step / width) ** math.exp(-abs(gamma))
+    np.testing.assert_allclose(bent(there, bounds, -gamma), x, atol=float(0.002 * width + 4 * step + lost))
     beyond = (x <= bounds[0]) | (x >= bounds[1])
     np.testing.assert_array_equal(there[beyond], x[beyond])
     assert (np.diff(there[np.argsort(x)]) >= -4 * step).all(), "order is kept"
@@ -128,10 +130,17 @@ def test_frames_of_a_film_are_no_neighbours(tmp_path: Path) -> None:
 
 
 def loud(
-    folder: Path, family: str, *, gamma: float, neighbours: bool = False, silent: bool = False
+    folder: Path,
+    family: str,
+    *,
+    gamma: float,
+    neighbours: bool = False,
+    silent: bool = False,
+    corrects: bool = True,
 ) -> NetworkColorizer:
     """Return a colorizer of random weights whose estimator says ``gamma`` of every scan; silent: corrects nothing."""
-    random_bundle(folder, family=family, config={**TINY, "corrects": True, "tone": True, "neighbours": neighbours})
+    config = {**TINY, "corrects": corrects, "tone": True, "neighbours": neighbours}
+    random_bundle(folder, family=family, config=config)
     bundle = load_bundle(folder, trust=True)
     with torch.no_grad():
         bundle.network.tone.judge[-1].weight.zero_()
@@ -163,6 +172,21 @@ def test_physics_and_network_see_the_scan_unbent(tmp_path: Path, neighbours: boo
     straight = unbent(scan, 0.5)
     expected = np.maximum(tissue.fit(straight).posteriors(slice(None)), 1e-3)
     np.testing.assert_allclose(found.posteriors(slice(0, scan.shape[2])), expected / expected.sum(axis=0), atol=2e-6)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_network_that_sees_the_gray_alone_sees_it_unbent_and_shows_it_as_it_is(tmp_path: Path, lost: bool) -> None:
+    scan = phantom.scan("CT", shape=(48, 40, 2))
+    if lost:
+        scan = replace(scan, voxels=display_gray(scan), units=GRAY_LEVEL, windows=())
+    colorizer = loud(tmp_path / "it", "CT", gamma=0.5, corrects=False)
+    colored = colorizer(scan)
+    np.testing.assert_array_equal(restore_gray(colored.rgb), display_gray(scan))
+    assert [finding.code for finding in colored.audit if finding.code == CODE] == [CODE]
+    bent_away = loud(tmp_path / "other", "CT", gamma=0.0, corrects=False)
+    expected = bent_away.predict(unbent(scan, 0.5)).posteriors(slice(0, 2))
+    np.testing.assert_allclose(colorizer.predict(scan).posteriors(slice(0, 2)), expected, atol=1e-5)
+    assert np.abs(bent_away.predict(scan).posteriors(slice(0, 2)) - expected).max() > 1e-3
 
 
 def test_next_to_no_gamma_leaves_the_scan_and_its_audit_alone(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_histogram_counts(estimator: ToneEstimator) -> None:
     assert estimator(slices, torch.rand(1, SUMMARY)) != estimator(slices, torch.rand(1, SUMMARY))
 
 
-@pytest.mark.parametrize("wrong", [{"tone": True}, {"neighbours": True}, {"smooths": True}])
+@pytest.mark.parametrize("wrong", [{"smooths": True}, {"neighbours": True}])
 def test_only_a_network_that_corrects_physics_has_what_is_about_physics(wrong: dict[str, bool]) -> None:
     with pytest.raises(ValueError, match="corrects"):
         TissueUNet(4, widths=(8, 12), **wrong)  # type: ignore[arg-type]
