@@ -11,6 +11,7 @@ import torch
 from bundle_examples import TINY, random_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import wiener
 
 from medcolor import phantom, tissue
 from medcolor.bundles import load_bundle
@@ -88,6 +89,15 @@ def test_what_is_no_image_is_no_number_and_changes_nothing_beside_it() -> None:
     np.testing.assert_array_equal(found, smoothed(other, 0.03).voxels)
     assert np.isnan(found[hole]).all()
     assert np.isfinite(found[~hole]).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(5, 40), st.integers(5, 40), st.floats(0.015, 0.2), st.integers(0, 1000))
+def test_it_is_the_wiener_filter_of_scipy(ni: int, nj: int, share: float, seed: int) -> None:
+    scan = scan_of(noisy(np.full((ni, nj, 1), 500.0), share, seed))
+    gray = np.pad(scan.voxels[:, :, 0].astype(float) / 1000, 2, mode="symmetric")
+    expected = wiener(gray, 5, (1.2 * share) ** 2)[2:-2, 2:-2] * 1000
+    np.testing.assert_allclose(smoothed(scan, share).voxels[:, :, 0], expected, atol=0.01)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 3), (3, 4, 1), (1, 60, 2)])

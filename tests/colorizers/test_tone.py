@@ -37,7 +37,7 @@ def test_bending_is_undone_and_moves_nothing_at_or_beyond_the_bounds(
     x = np.random.default_rng(seed).uniform(low - width, low + 2 * width, 200).astype(np.float32)
     there = bent(x, bounds, gamma)
     step = np.spacing(np.float32(max(abs(low), abs(low + width))))  # a value of single precision
-    # What a step of the bent gray amounts to when it is unbent: near the dark end much, where gamma pressed it together.
+    # What a step of the bent gray amounts to, unbent: much near the dark end, where gamma pressed values together.
     lost = width * (4 * step / width) ** math.exp(-abs(gamma))
     np.testing.assert_allclose(bent(there, bounds, -gamma), x, atol=float(0.002 * width + 4 * step + lost))
     beyond = (x <= bounds[0]) | (x >= bounds[1])
