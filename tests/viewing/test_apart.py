@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from medcolor.colorizers.point_hints import Hint
 from medcolor.colorizers.slicewise import slicewise
 from medcolor.errors import BundleError, ColoringProcessError, MedcolorError, ModalityError, SettingError
 from medcolor.palettes import load_palette
-from medcolor.scan import Scan
+from medcolor.scan import GRAY_LEVEL, Scan
 from medcolor.viewing import choices
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.apart_serving import Bench, described
@@ -37,6 +38,7 @@ from medcolor.viewing.interrupt import Cancelled
 from medcolor.viewing.named_bundles import card_of
 from medcolor.viewing.session import ColoringSession, Step
 from medcolor.viewing.steering import Steering
+from medcolor.windowing import display_gray
 
 PATIENCE = 120.0  # seconds for torch to be imported on a busy computer
 
@@ -281,8 +283,13 @@ def test_what_needs_no_network_starts_no_process(scan: Scan) -> None:
     fresh.close()
 
 
+def lost_units(scan: Scan) -> Scan:
+    """A CT as a picture: auto has a network for it, where physics refuses."""
+    return replace(scan, voxels=display_gray(scan), units=GRAY_LEVEL, windows=())
+
+
 def test_a_session_that_was_got_ready_is_the_one_that_works(apart: Apart, scan: Scan) -> None:
-    session = ColoringSession(scan, colorizer="auto", apart=apart)
+    session = ColoringSession(lost_units(scan), colorizer="auto", apart=apart)
     session.get_ready()
     assert session.step is Step.WAITING
     assert session.colorizer.name == "ct_tissue"
@@ -433,12 +440,15 @@ def test_two_scans_share_the_process(apart: Apart, scan: Scan) -> None:
 def test_neither_torch_nor_monai_is_imported_where_the_window_is(colorizer: str, change: dict[str, Any]) -> None:
     """A process of its own: here they are imported already."""
     program = f"""
+import dataclasses
 import sys
 from medcolor import phantom
 from medcolor.viewing import choices
 from medcolor.viewing.apart import Apart
 from medcolor.viewing.session import ColoringSession
+from medcolor.windowing import display_gray
 apart, scan = Apart(), phantom.scan("CT", shape=(64, 64, 3))
+scan = dataclasses.replace(scan, voxels=display_gray(scan), units="gray level", windows=())
 session = ColoringSession(scan, colorizer={colorizer!r}, apart=apart)
 session.get_ready()
 assert sorted(session.work()) == [0, 1, 2]
@@ -461,7 +471,11 @@ def test_a_spec_without_a_bundle_has_no_card(scan: Scan) -> None:
     for name in bundle_names():
         assert card_of(name, scan) is not None, "every shipped bundle runs in the other process"
     unknown = phantom.scan("MR", shape=(16, 16, 1))
-    named = card_of("auto", scan)
+    assert card_of("auto", scan) is None, "in Hounsfield units physics is the better one"
+    named = card_of("auto", lost_units(scan))
     assert named is not None
     assert named.family == "CT"
+    chest = card_of("auto", phantom.scan("XR", shape=(16, 16, 1)))
+    assert chest is not None
+    assert chest.name == "xr_tissue"
     assert card_of("auto", unknown) is None or card_of("auto", unknown).family == "MR"  # type: ignore[union-attr]
