@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,9 +51,6 @@ class BundleCard:
         The whole of ``metadata.json``.
     default : bool
         Whether ``load_colorizer("auto")`` takes it for its family: on test patients it was better than physics.
-    default_for : Mapping of str to tuple of str
-        Only for scans that say of themselves, under these keywords, one of these terms: ones like those it was
-        trained on. Empty: for all of its family.
     method : str
         "tissue", or the name of a system that gives (a*, b*) without saying which tissue it is: "zhang2016" ...
     temperature : float
@@ -71,7 +68,6 @@ class BundleCard:
     default: bool = False
     method: str = TISSUE
     temperature: float = 1.0
-    default_for: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def taught(self) -> str:
@@ -206,19 +202,6 @@ def read_card(folder: Path) -> BundleCard:
         default,
         method,
         float(temperature),
-        _default_for(path, ours.get("default_for", {})),
-    )
-
-
-def _default_for(path: Path, told: Any) -> Mapping[str, tuple[str, ...]]:
-    """Return the terms that scans must say of themselves, in capitals as DICOM has them."""
-    if isinstance(told, dict) and all(
-        isinstance(terms, list) and terms and all(isinstance(term, str) for term in terms) for terms in told.values()
-    ):
-        return MappingProxyType({keyword: tuple(term.upper() for term in terms) for keyword, terms in told.items()})
-    raise BundleError(
-        f'{path}: "medcolor": {{"default_for"}} has a list of terms for each DICOM keyword, such as '
-        f'{{"BodyPartExamined": ["CHEST"]}}; got {json.dumps(told)}.'
     )
 
 

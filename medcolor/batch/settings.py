@@ -217,8 +217,7 @@ def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:
     for card in cards:
         weights.setdefault(card.family, {})[card.name] = card.weights_sha256
         if card.default:
-            where = f" {json.dumps(dict(card.default_for), sort_keys=True)}" if card.default_for else ""
-            weights[card.family]["default"] = card.name + where
+            weights[card.family]["default"] = card.name
     return weights
 
 

@@ -18,7 +18,7 @@ from medcolor.scan import MODALITIES, Scan
 from medcolor.voi import Display
 
 if TYPE_CHECKING:
-    from medcolor.bundle_files import BundleCard, BundleFacts
+    from medcolor.bundle_files import BundleFacts
     from medcolor.bundles import Bundle
     from medcolor.colorizers.painting import Stream
     from medcolor.colorizers.point_hints import Hint
@@ -119,24 +119,13 @@ def list_colorizers() -> list[ColorizerInfo]:
             card.name,
             Law.LIGHTNESS,
             (card.family,),
-            f"{_default(card)}{card.description}",
+            f"{'default; ' if card.default else ''}{card.description}",
             facts=facts_of(card),
             method=card.method,
         )
         for card in sorted(cards, key=lambda card: (card.method != TISSUE, card.method, card.name))
     ]
     return [auto, physics, *trained, segmentation, *luts]
-
-
-def _default(card: BundleCard) -> str:
-    """Return what a list says before the description of a bundle that ``auto`` takes."""
-    if not card.default:
-        return ""
-    return (
-        f"default for {', '.join(terms[0] for terms in card.default_for.values())}; "
-        if card.default_for
-        else "default; "
-    )
 
 
 def load_colorizer(

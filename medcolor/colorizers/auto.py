@@ -42,9 +42,8 @@ class Choice:
 class AutoColorizer:
     """The default bundle of each scan's modality family, else physics.
 
-    Some are the default only for scans that say of themselves that they show what the bundle was trained on. A CT
-    whose units are lost (an 8-bit picture), which physics refuses, goes to the bundle of CT even where that is not
-    the default.
+    A CT whose units are lost (an 8-bit picture), which physics refuses, goes to the bundle of CT even where that is
+    not the default.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ class AutoColorizer:
     device: str = "auto"
     name: str = field(default="auto", init=False)
     law: Law = field(default=Law.LIGHTNESS, init=False)
-    _chosen: dict[tuple[str, str, bool], Choice] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _chosen: dict[tuple[str, bool], Choice] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.fade <= 1:
@@ -89,26 +88,17 @@ class AutoColorizer:
                 f"auto chooses by modality ({', '.join(MODALITIES)}); this scan's is {scan.modality}. Say what it is: "
                 "modality= in Python, --modality on the command line; or use a lut: colorizer."
             )
-        card = trained_for(scan)
-        key = (scan.family, "" if card is None else card.name, card is not None and suits(card, scan))
+        key = (scan.family, has_units(scan))
         if key not in self._chosen:
-            self._chosen[key] = self._choose(scan.family, card, suited=key[-1])
+            self._chosen[key] = self._choose(*key)
         return self._chosen[key]
 
-    def _choose(self, family: str, card: BundleCard | None, *, suited: bool) -> Choice:
-        if card is not None and card.default and suited:
-            where = f" whose {_said(card)}" if card.default_for else ""
-            return Choice(self._trained(card), f"the default for {family}{where}")
+    def _choose(self, family: str, units: bool) -> Choice:
+        card = trained_for(family, units)
         if card is not None:
-            where = " like this" if card.default else ""
-            why = f"not the default for {family}{where}, but physics needs HU and here are none"
-            return Choice(self._trained(card), why)
-        default = default_bundle(family)
+            why = f"not the default for {family}, but physics needs HU and here are none"
+            return Choice(self._trained(card), f"the default for {family}" if card.default else why)
         said = [f"no trained bundle is the default for {family}"]
-        if default is not None:
-            said = [
-                f"{default.name} is the default only for {family} whose {_said(default)}, and this scan says no such"
-            ]
         if self.fade > 0:
             said.append("physics does not know how sure it is, so nothing fades")
         if self.device not in {"auto", "cpu"}:
@@ -164,7 +154,7 @@ def choice_for(colorizer: Colorizer, scan: Scan) -> Choice:
     return colorizer.choose(scan) if isinstance(colorizer, AutoColorizer) else Choice(colorizer, "")
 
 
-def trained_for(scan: Scan) -> BundleCard | None:
+def trained_for(family: str, units: bool) -> BundleCard | None:
     """Return the bundle that ``auto`` takes, by what the files say alone; None where it takes physics.
 
     Raises
@@ -172,20 +162,8 @@ def trained_for(scan: Scan) -> BundleCard | None:
     BundleError
         The default is damaged, or it is not clear which bundle is meant.
     """
-    family, default = str(scan.family), default_bundle(str(scan.family))
-    if default is not None and suits(default, scan):
-        return default
-    return None if has_units(scan) else _only(bundles_of(family), family)
-
-
-def suits(card: BundleCard, scan: Scan) -> bool:
-    """Whether a scan says of itself that it is of the kind that a bundle is the default for."""
-    said = {keyword: str(scan.facts.get(keyword, "")).strip().upper() for keyword in card.default_for}
-    return all(said[keyword] in terms for keyword, terms in card.default_for.items())
-
-
-def _said(card: BundleCard) -> str:
-    return " and ".join(f"{keyword} is {' or '.join(terms)}" for keyword, terms in card.default_for.items())
+    default = default_bundle(family)
+    return default if default is not None or units else _only(bundles_of(family), family)
 
 
 def has_units(scan: Scan) -> bool:
@@ -202,4 +180,4 @@ def _only(cards: list[BundleCard], family: str) -> BundleCard | None:
     return cards[0] if cards else None
 
 
-__all__ = ["AutoColorizer", "Choice", "choice_for", "has_units", "suits", "trained_for"]
+__all__ = ["AutoColorizer", "Choice", "choice_for", "has_units", "trained_for"]

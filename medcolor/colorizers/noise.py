@@ -6,13 +6,12 @@ as it is beside it, and so does whoever looks at the picture.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.mapped_files import let_go, room_for
-from medcolor.scan import Finding, Scan, Severity, from_slices, to_slices
+from medcolor.colorizers.altered import altered, spread_slices
+from medcolor.mapped_files import let_go
+from medcolor.scan import Finding, Scan, Severity
 from medcolor.tissue.model import valid, values_of
 from medcolor.windowing import display_bounds
 
@@ -35,10 +34,9 @@ def noise_of(scan: Scan) -> float:
     from scipy.ndimage import convolve
 
     mask = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32)
-    (low, high), depth = display_bounds(scan), scan.shape[2]
-    seen, some = [], min(_SLICES, depth)
-    for n in range(some):
-        block = slice(k := int((n + 0.5) * depth / some), k + 1)
+    (low, high), seen = display_bounds(scan), []
+    for k in spread_slices(scan.shape[2], _SLICES):
+        block = slice(k, k + 1)
         gray = np.clip((values_of(scan, block)[0] - np.float32(low)) / np.float32(high - low), 0, 1)
         counted = (gray > _SHOWN[0]) & (gray < _SHOWN[1])
         if (good := valid(scan, block)) is not None:
@@ -66,18 +64,14 @@ def smoothed(scan: Scan, noise: float) -> Scan:
     if noise < LEAST:
         return scan
     low, high = display_bounds(scan)
-    slices = to_slices(scan.voxels)
-    out = room_for(slices.shape, np.float32)
-    for k in range(len(slices)):
-        block = slice(k, k + 1)
-        gray, good = (values_of(scan, block)[0].astype(np.float64) - low) / (high - low), valid(scan, block)
-        if good is not None:
-            gray[~good[0]] = 0
-        out[k] = low + (high - low) * _wiener(gray, _STRENGTH * noise)
-        if good is not None:
-            out[k][~good[0]] = np.nan
-        let_go(scan.voxels)
-    return replace(scan, voxels=from_slices(out))
+
+    def change(values: NDArray[np.float32], image: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+        gray = (values.astype(np.float64) - low) / (high - low)
+        if image is not None:
+            gray[~image] = 0
+        return low + (high - low) * _wiener(gray, _STRENGTH * noise)
+
+    return altered(scan, change)
 
 
 def _wiener(gray: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.mapped_files import let_go, room_for
-from medcolor.scan import Finding, Scan, Severity, from_slices, to_slices
+from medcolor.colorizers.altered import altered, spread_slices
+from medcolor.mapped_files import let_go
+from medcolor.scan import Finding, Scan, Severity
 from medcolor.tissue.model import valid, values_of
 from medcolor.windowing import bent, display_bounds
 
@@ -40,11 +40,8 @@ def small_slices(scan: Scan, *, count: int, side: int) -> NDArray[np.float32]:
     import torch
     from torch.nn import functional
 
-    (low, high), depth = display_bounds(scan), scan.shape[2]
-    some = min(count, depth)
-    seen = []
-    for n in range(some):
-        k = int((n + 0.5) * depth / some)
+    (low, high), seen = display_bounds(scan), []
+    for k in spread_slices(scan.shape[2], count):
         gray = (values_of(scan, slice(k, k + 1)) - np.float32(low)) / np.float32(high - low)
         gray = np.clip(1 - gray if scan.inverted else gray, -_BEYOND, 1 + _BEYOND)
         if (good := valid(scan, slice(k, k + 1))) is not None:
@@ -84,16 +81,8 @@ def unbent(scan: Scan, gamma_log: float) -> Scan:
     """
     if abs(gamma_log) < LEAST:
         return scan
-    bounds, slices = display_bounds(scan), to_slices(scan.voxels)
-    out = room_for(slices.shape, np.float32)
-    for k in range(len(slices)):
-        block = slice(k, k + 1)
-        values = bent(values_of(scan, block), bounds, -gamma_log)
-        if (good := valid(scan, block)) is not None:
-            values[~good] = np.nan
-        out[block] = values
-        let_go(scan.voxels)
-    return replace(scan, voxels=from_slices(out))
+    bounds = display_bounds(scan)
+    return altered(scan, lambda values, _: bent(values, bounds, -gamma_log))
 
 
 def finding_of(gamma_log: float) -> Finding | None:

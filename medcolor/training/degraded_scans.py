@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from medcolor.colorizers import corrections, noise, tone
+from medcolor.colorizers import altered, corrections, noise, tone
 from medcolor.colorizers.corrections import Told
 from medcolor.io.atomic import atomic_files
 from medcolor.scan import Scan
@@ -196,6 +196,7 @@ def _code() -> str:
         corrections.__file__,
         tone.__file__,
         noise.__file__,
+        altered.__file__,
         __file__,
     ):
         digest.update(Path(path).read_bytes())

@@ -157,11 +157,8 @@ class _Training:
         self, network: Any, judged: Sequence[LabeledScan], told: Sequence[Observer]
     ) -> tuple[torch.nn.Module, FitResult]:
         """Train the network, or fit it where its method has no steps."""
-        train, device, objective = (
-            self.sides["train"],
-            self.placement.device,
-            self.system.objective(self.sides["train"]),
-        )
+        train, device = self.sides["train"], self.placement.device
+        objective = self.system.objective(train)
 
         def validate(candidate: torch.nn.Module) -> Mapping[str, float]:
             return self.system.validate(candidate, self.normalization, judged, device)
@@ -199,7 +196,8 @@ class _Training:
         device = str(self.placement.device)
         made: dict[str, Any] = {"network": network, "normalization": self.normalization, "result": result}
         export_bundle(self.output, self.recipe, self.sides, **made)
-        made["temperature"] = temperature_of(self.system.shipped(self.output, device), clean)
+        arm = self.system.shipped(self.output, device)
+        made["temperature"] = temperature_of(arm, clean, progress=self.stage("temperature"))
         export_bundle(self.output, self.recipe, self.sides, **made)
         if self.recipe.get("evaluation") is None:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 _PIXELS = 40_000  # of each scan, spread evenly over its body: neighbours say the same
 
 
-def temperature_of(predict: Predict, cases: Iterable[LabeledScan]) -> float:
+def temperature_of(
+    predict: Predict, cases: Sequence[LabeledScan], *, progress: Callable[[int, int], None] | None = None
+) -> float:
     """Return the temperature with the least negative log likelihood of the targets' first classes.
 
     Parameters
     ----------
     predict : callable
         An arm of :mod:`medcolor.training.arms`.
-    cases : iterable of LabeledScan
+    cases : sequence of LabeledScan
         Of validation patients, clean; each counts alike.
+    progress : callable, optional
+        Called with (scans done, scans in all).
 
     Returns
     -------
@@ -37,13 +41,15 @@ def temperature_of(predict: Predict, cases: Iterable[LabeledScan]) -> float:
     from scipy.optimize import minimize_scalar
 
     told = []
-    for case in cases:
+    for n, case in enumerate(cases):
         answer = predict(case.scan)
         if not isinstance(answer, Prediction):
             return 1.0
         likely, first = _pixels(answer.posteriors, case)
         if first.size:
             told.append((likely, first))
+        if progress is not None:
+            progress(n + 1, len(cases))
     if not told:
         return 1.0
 

@@ -10,7 +10,7 @@ from typing import Any
 from medcolor.bundle_files import TISSUE, BundleCard
 from medcolor.bundles import bundle_names, find_bundle, load_bundle, read_card
 from medcolor.color_scan import ColorScan, Law
-from medcolor.colorizers.auto import trained_for
+from medcolor.colorizers.auto import has_units, trained_for
 from medcolor.colorizers.learned_colors import LearnedColors
 from medcolor.colorizers.point_hints import Hint
 from medcolor.palettes import Palette, load_palette, with_cvd
@@ -120,7 +120,7 @@ def card_of(spec: str, scan: Scan) -> BundleCard | None:
         As :meth:`medcolor.colorizers.auto.AutoColorizer.choose`.
     """
     if spec == "auto":
-        return None if scan.family is None else trained_for(scan)
+        return None if scan.family is None else trained_for(scan.family, has_units(scan))
     return read_card(find_bundle(spec)) if spec in bundle_names() else None
 
 

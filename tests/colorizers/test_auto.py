@@ -183,61 +183,6 @@ def test_an_option_that_nothing_could_honour_is_refused_at_once(options: dict[st
         load_colorizer("auto", **options)
 
 
-CHEST = {"BodyPartExamined": ["CHEST", "thorax"], "ViewPosition": ["PA", "AP"]}
-
-
-@pytest.mark.parametrize(
-    ("facts", "chosen"),
-    [
-        ({"BodyPartExamined": "CHEST", "ViewPosition": "PA"}, "ct_tissue"),
-        ({"BodyPartExamined": "thorax ", "ViewPosition": "AP", "ProtocolName": "x"}, "ct_tissue"),
-        ({"BodyPartExamined": "CHEST", "ViewPosition": "LL"}, "physics"),
-        ({"BodyPartExamined": "HAND", "ViewPosition": "PA"}, "physics"),
-        ({"BodyPartExamined": "CHESTABDPELVIS", "ViewPosition": "PA"}, "physics"),
-        ({"BodyPartExamined": "CHEST"}, "physics"),
-        ({}, "physics"),
-    ],
-)
-def test_a_default_for_some_scans_is_one_for_those_that_say_so_of_themselves(
-    configs: Path, facts: dict[str, str], chosen: str
-) -> None:
-    say(configs / "ct_tissue", default_for=CHEST)
-    auto, scan = load_colorizer("auto"), dataclasses.replace(scan_of("CT"), facts=facts)
-    assert auto(scan).provenance.colorizer == chosen
-    reason = auto.choose(scan).reason
-    assert "BodyPartExamined is CHEST or THORAX and ViewPosition is PA or AP" in reason
-    assert reason.startswith("the default for CT") is (chosen == "ct_tissue")
-    assert ("ct_tissue" in reason) is (chosen == "physics")
-
-
-def test_one_auto_chooses_for_each_scan_anew_and_loads_a_network_once(configs: Path) -> None:
-    say(configs / "ct_tissue", default_for=CHEST)
-    auto = load_colorizer("auto")
-    chest = {"BodyPartExamined": "CHEST", "ViewPosition": "PA"}
-    one, other, lost = (
-        dataclasses.replace(scan_of("CT"), facts=chest),
-        dataclasses.replace(scan_of("CT"), facts={}),
-        dataclasses.replace(lost_units(scan_of("CT")), facts={}),
-    )
-    assert [auto.choose(scan).colorizer.name for scan in (one, other, lost, one)] == [
-        "ct_tissue", "physics", "ct_tissue", "ct_tissue"
-    ]  # fmt: skip
-    assert auto.choose(one).colorizer is auto.choose(dataclasses.replace(one)).colorizer
-    assert "physics needs HU" in auto.choose(lost).reason
-    assert [info.description.split(";")[0] for info in list_colorizers() if info.name == "ct_tissue"] == [
-        "default for CHEST, PA"
-    ]
-
-
-@pytest.mark.parametrize(
-    "wrong", [["CHEST"], {"BodyPartExamined": "CHEST"}, {"BodyPartExamined": []}, {"a": [1]}, None]
-)
-def test_a_default_for_nobody_knows_what_is_refused(configs: Path, wrong: Any) -> None:
-    say(configs / "ct_tissue", default_for=wrong)
-    with pytest.raises(BundleError, match="default_for"):
-        load_colorizer("auto")(scan_of("CT"))
-
-
 def test_auto_is_listed_and_what_is_shipped_as_default_exists() -> None:
     assert list_colorizers()[0].name == "auto"
     for family in MODALITIES:
