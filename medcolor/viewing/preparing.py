@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from medcolor.color import law_table
@@ -118,6 +120,16 @@ class PreparedColors(LiveColors):
 def warm_up() -> None:
     """Do in advance what the first slice of a process would wait for: the table of colours. Takes about a second."""
     law_table()
+    _spare_the_heap()
+
+
+@cache
+def _spare_the_heap() -> None:
+    """Keep the garbage collector away from what lives already: a full pass over a window's heap stops it for 0.2 s.
+
+    Our work makes objects and so sets such passes off. Once for each process: later garbage is collected as ever.
+    """
+    gc.freeze()
 
 
 __all__ = ["PreparedColors", "warm_up"]
