@@ -17,9 +17,6 @@ from medcolor.windowing import bent, display_bounds
 if TYPE_CHECKING:
     from medcolor.networks.normalization import Normalization
 
-LEAST = 0.3
-"""Logarithms of gamma nearer to 0 are left alone, exponents of .74 to 1.35: so far off the estimate can be by itself.
-On validation patients .25 and .35 gave a smaller error than .15 on straight scans, and no larger one on bent X-rays."""
 CODE = "tone"
 _BEYOND = 0.25  # of the window, that is still seen on either side of it
 
@@ -54,6 +51,8 @@ def small_slices(scan: Scan, *, count: int, side: int) -> NDArray[np.float32]:
 def log_gamma(scan: Scan, estimator: Any, normalization: Normalization) -> float:
     """Return the natural logarithm of the exponent that bent the gray of a scan, by a network.
 
+    0 where the estimate is nearer to it than the estimator's ``least``: then nothing is to be undone.
+
     Parameters
     ----------
     scan : Scan
@@ -71,15 +70,16 @@ def log_gamma(scan: Scan, estimator: Any, normalization: Normalization) -> float
     volume = torch.from_numpy(volume_summary(normalization.fit(scan), scan))
     device = next(estimator.parameters()).device  # in a training on a GPU it is there
     with torch.inference_mode():
-        return float(estimator(slices[None].to(device), volume[None].to(device))[0, 0])
+        found = float(estimator(slices[None].to(device), volume[None].to(device))[0, 0])
+    return found if abs(found) >= estimator.least else 0.0
 
 
 def unbent(scan: Scan, gamma_log: float) -> Scan:
-    """Return the scan with a gamma undone between its display's black and white; itself where that is next to nothing.
+    """Return the scan with a gamma undone between its display's black and white; itself where there is none.
 
     What is no image is not a number there. Only for looking at: what is displayed and written stays the scan.
     """
-    if abs(gamma_log) < LEAST:
+    if not gamma_log:
         return scan
     bounds = display_bounds(scan)
     return altered(scan, lambda values, _: bent(values, bounds, -gamma_log))
@@ -87,7 +87,7 @@ def unbent(scan: Scan, gamma_log: float) -> Scan:
 
 def finding_of(gamma_log: float) -> Finding | None:
     """Return the line of the audit that says what was undone; None where nothing was."""
-    if abs(gamma_log) < LEAST:
+    if not gamma_log:
         return None
     return Finding(
         CODE,
@@ -97,4 +97,4 @@ def finding_of(gamma_log: float) -> Finding | None:
     )
 
 
-__all__ = ["CODE", "LEAST", "finding_of", "log_gamma", "small_slices", "unbent"]
+__all__ = ["CODE", "finding_of", "log_gamma", "small_slices", "unbent"]

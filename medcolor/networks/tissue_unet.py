@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from medcolor.networks.blocks import NormedConv, enlarged, filled, folded_copy, spread_kinks, unfolded
-from medcolor.networks.tone import ToneEstimator
+from medcolor.networks.tone import LEAST, ToneEstimator
 from medcolor.networks.volume_summary import SUMMARY
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -84,6 +84,8 @@ class TissueUNet(nn.Module):
     tone : bool
         Whether it brings an estimate of the scan's gamma, ``tone``, which whoever runs it undoes first
         (:mod:`medcolor.networks.tone`).
+    tone_least : float
+        Estimated logarithms of gamma nearer to 0 are left alone.
     smooths : bool
         Whether physics is shown the scan with its noise smoothed away (:mod:`medcolor.colorizers.noise`).
 
@@ -106,6 +108,7 @@ class TissueUNet(nn.Module):
         corrects: bool = False,
         neighbours: bool = False,
         tone: bool = False,
+        tone_least: float = LEAST,
         smooths: bool = False,
     ) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class TissueUNet(nn.Module):
         if (neighbours or smooths) and not corrects:
             raise ValueError("TissueUNet takes neighbours and smooths only where it corrects: both are about physics.")
         self.corrects, self.neighbours, self.smooths = corrects, neighbours, smooths
-        self.tone = ToneEstimator() if tone else None
+        self.tone = ToneEstimator(least=tone_least) if tone else None
         self.in_channels = in_channels + hint_channels + corrects * classes * (3 if neighbours else 1)
         answers = classes + corrects  # and how far the tissue models are trusted
         self.multiple = reduction << (len(widths) - 1)

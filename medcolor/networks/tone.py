@@ -18,6 +18,8 @@ SIDE = 96
 """Pixels of a slice as it is seen here, in both directions."""
 SLICES = 4
 """Slices seen of a volume, at most."""
+LEAST = 0.3
+"""Logarithms nearer to 0 than this are left alone unless a network says otherwise: exponents of .74 to 1.35."""
 _WIDTHS = (24, 32, 48, 64, 64)
 _HIDDEN = 64
 
@@ -29,10 +31,21 @@ class ToneEstimator(nn.Module):
     ----------
     dropout : float
         Of the features, in training: patients are few.
+    least : float
+        Estimates nearer to 0 are not acted upon: so far off they can be by themselves. Less of it leaves bent scans
+        less bent, and bends straight ones more often (docs/adr/0011).
+
+    Raises
+    ------
+    ValueError
+        ``least`` is negative.
     """
 
-    def __init__(self, *, dropout: float = 0.3) -> None:
+    def __init__(self, *, dropout: float = 0.3, least: float = LEAST) -> None:
         super().__init__()
+        if least < 0:
+            raise ValueError(f"The least gamma that is undone cannot be negative, got {least}.")
+        self.least = float(least)
         steps = [
             layer
             for before, after in itertools.pairwise((1, *_WIDTHS))
@@ -59,4 +72,4 @@ class ToneEstimator(nn.Module):
         return answer
 
 
-__all__ = ["SIDE", "SLICES", "ToneEstimator"]
+__all__ = ["LEAST", "SIDE", "SLICES", "ToneEstimator"]

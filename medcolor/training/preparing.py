@@ -89,7 +89,6 @@ def samples_of(
         A setting that there is not, or out of range.
     """
     from medcolor.colorizers.corrections import told_to
-    from medcolor.colorizers.tone import LEAST
     from medcolor.training.degraded_scans import DegradedScans
 
     wanted = dict(recipe.get("augmentation", {}))
@@ -97,7 +96,7 @@ def samples_of(
     try:
         if not getattr(network, "corrects", False):
             if getattr(network, "tone", None) is not None:
-                wanted["gamma"] = LEAST  # more is undone before this network looks
+                wanted["gamma"] = network.tone.least  # more is undone before this network looks
             return dataset, _degrading(recipe.family, normalization, (height, width), wanted)
         told = partial(told_to, network, normalization=normalization)
         ahead = DegradedScans(
@@ -112,6 +111,7 @@ def _teller(network: Any, normalization: Normalization) -> str:
     """Return what decides what a network is told of a scan, in short."""
     digest = hashlib.sha256(f"{network.neighbours} {network.smooths} {normalization}".encode())
     if network.tone is not None:
+        digest.update(str(network.tone.least).encode())
         for name, tensor in sorted(network.tone.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
