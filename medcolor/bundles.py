@@ -106,7 +106,7 @@ def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
     Parameters
     ----------
     name_or_path : str or Path
-        A name in ``configs/``; or any folder, with ``trust``.
+        A name in ``configs/``, or the path of such a folder; or any other, with ``trust``.
     trust : bool
         The folder elsewhere may run its code here.
 
@@ -122,7 +122,8 @@ def find_bundle(name_or_path: str | Path, *, trust: bool = False) -> Path:
     if not name or not folder.is_dir():
         known = ", ".join(bundle_names()) or "none yet"
         raise BundleError(f'"{name}" is no bundle. In {config_dir()}: {known}; or the path of a bundle\'s folder.')
-    if not trust:
+    ours = {(config_dir() / shipped).resolve() for shipped in bundle_names()}
+    if not trust and folder.resolve() not in ours:
         raise BundleError(
             f"{folder} is outside {config_dir()}. A bundle is code that runs on this computer: if you know where it "
             "comes from, pass trust=True (--trust on the command line)."

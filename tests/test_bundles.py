@@ -24,6 +24,7 @@ from medcolor.errors import BundleError
 from medcolor.io import read
 from medcolor.networks import VARIANTS, Normalization, TissueUNet
 from medcolor.palettes import load_palette
+from medcolor.resources import config_dir
 
 
 @pytest.fixture
@@ -157,6 +158,14 @@ def test_a_bad_bundle_is_a_typed_error_that_names_the_file_and_never_a_fallback(
         load_bundle(folder, trust=True)
     assert "ct_random" in str(raised.value)
     assert not (folder / "sprung").exists(), "a pickle was opened"
+
+
+def test_a_shipped_bundle_needs_no_trust_by_its_path_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(config_dir())
+    for way in (config_dir() / "xr_tissue", Path("xr_tissue") / ".." / "xr_tissue"):
+        assert load_bundle(way).card.name == "xr_tissue"
+    with pytest.raises(BundleError, match="no bundle"):
+        load_bundle("")
 
 
 def test_a_folder_elsewhere_runs_nothing_without_trust(folder: Path) -> None:
