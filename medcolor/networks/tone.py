@@ -38,13 +38,13 @@ class ToneEstimator(nn.Module):
     Raises
     ------
     ValueError
-        ``least`` is negative.
+        ``least`` is negative, or no number.
     """
 
     def __init__(self, *, dropout: float = 0.3, least: float = LEAST) -> None:
         super().__init__()
-        if least < 0:
-            raise ValueError(f"The least gamma that is undone cannot be negative, got {least}.")
+        if not least >= 0:  # nor may it be no number: nothing would ever be undone
+            raise ValueError(f"The least gamma that is undone (tone_least) is a logarithm of 0 or more, got {least}.")
         self.least = float(least)
         steps = [
             layer

@@ -42,10 +42,11 @@ def test_only_a_network_that_corrects_physics_has_what_is_about_physics(wrong: d
         TissueUNet(4, widths=(8, 12), **wrong)  # type: ignore[arg-type]
 
 
-def test_a_network_hands_its_bound_to_the_estimator_and_none_is_negative() -> None:
+def test_a_network_hands_its_bound_to_the_estimator_and_it_is_a_number_of_0_or_more() -> None:
     assert TissueUNet(4, widths=(8, 12), corrects=True, tone=True, tone_least=0.2).tone.least == 0.2
-    with pytest.raises(ValueError, match="negative"):
-        ToneEstimator(least=-0.1)
+    for wrong in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match="0 or more"):
+            ToneEstimator(least=wrong)
 
 
 def test_a_network_brings_its_estimator_and_its_forward_pass_does_not_use_it() -> None:
