@@ -1,11 +1,11 @@
-"""What colours mixed at a temperature, or another bound of gamma, would do to a shipped bundle (docs/adr/0016).
+"""What colours mixed at a temperature, or another bound of gamma, would do to a shipped bundle (docs/adr/0013).
 
 Run:  python benchmarks/temperature.py us_tissue --data PACKS -o WORK [--side val] [--scans 40] [--tone-least 0.25]
 
 Prints for each temperature, as means over scans: CIEDE2000 on clean scans and for each line of the middle level; the
 latter as a part of physics'; flicker as a part of physics' and of the target's, where slices are neighbours; the part
 of the error that the most confident 80 % of the pixels have; and the expected error over the true one. Weights are
-those of the bundle; its own temperature is not applied. Targets are kept in WORK, made at the first run.
+those of the bundle; its own temperature is set to 1. Targets are kept in WORK, made at the first run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,8 @@ def main() -> None:
     parser.add_argument("--tone-least", type=float, help="another bound of the estimated gamma")
     arguments = parser.parse_args()
     recipe = read_recipe([arguments.bundle])
-    bundle = load_bundle(arguments.bundle)
+    own = load_bundle(arguments.bundle)
+    bundle = replace(own, card=replace(own.card, temperature=1.0))
     colorizer = NetworkColorizer(bundle, palette="contrast", device="cpu", check=False)
     if arguments.tone_least is not None:
         bundle.network.tone.least = arguments.tone_least
@@ -149,7 +151,7 @@ def main() -> None:
     for case in labeled_scans(cases, limit=arguments.scans):
         measure(case, colorizer, ab, found)
         count += 1
-    print(f"{arguments.bundle} (its own temperature: {bundle.card.temperature:g}), {arguments.side}: {count} scans")
+    print(f"{arguments.bundle} (its own temperature: {own.card.temperature:g}), {arguments.side}: {count} scans")
     show(found, recipe.family)
 
 

@@ -28,7 +28,7 @@ TISSUE = "tissue"
 TAUGHT = "contrast"
 """Style whose colours a method learned, where its metadata do not name another."""
 TEMPERATURES = (0.1, 10.0)
-"""Least and largest temperature at which a bundle may tell its classes."""
+"""Least and largest temperature of a bundle's posteriors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class BundleCard:
     method : str
         "tissue", or the name of a system that gives (a*, b*) without saying which tissue it is: "zhang2016" ...
     temperature : float
-        At which its classes are told (:mod:`medcolor.colorizers.calibration`); 1: as the network says.
+        Of its posteriors, found on validation patients; 1: as the network says.
     """
 
     name: str

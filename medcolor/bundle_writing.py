@@ -133,7 +133,7 @@ def describe_bundle(
     method : str
         "tissue"; or the ``method`` of a network that gives a :class:`~medcolor.networks.chroma.ChromaOutput`.
     temperature : float
-        At which the classes are told (:mod:`medcolor.colorizers.calibration`).
+        Of the posteriors, as :class:`~medcolor.bundle_files.BundleCard` has it.
 
     Returns
     -------

@@ -169,7 +169,8 @@ class NetworkColorizer:
         fitted = self.bundle.normalization.fit(seen)
         volume = volume_input(self.network, fitted, seen, self.torch_device)
         computing = Computing(self.network, self.bundle.inferer, self.torch_device, self.at_once)
-        return Prediction(self.bundle.card.classes, computing, seen, fitted, volume, ab, physics)
+        card = self.bundle.card
+        return Prediction(card.classes, computing, seen, fitted, volume, ab, physics, card.temperature)
 
     def __call__(
         self,

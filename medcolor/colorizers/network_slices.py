@@ -91,8 +91,7 @@ class NetworkSlices(BundleSlices):
             for kept, posteriors, _ in pieces:
                 planes[(slice(None), *kept)] = posteriors[:, 0].cpu().numpy()
         on_cpu = self.colorizer.torch_device.type == "cpu"
-        rating, temperature = _Rating((nj, ni), pieces, on_cpu), self._card.temperature
-        return SoftEvidence(planes, tuple(range(count)), count, rating, temperature=temperature)
+        return SoftEvidence(planes, tuple(range(count)), count, _Rating((nj, ni), pieces, on_cpu))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,8 @@
 """What a network says of a scan: posteriors and the colour error to expect, range of slices by range of slices.
 
+Posteriors are at the bundle's temperature, which was found on validation patients: so often right as they say (Guo et
+al., On calibration of modern neural networks, 2017), and nearer to the target's colours (docs/adr/0013).
+
 A network knows structures at the size it was trained at. An image far larger than that (a mammogram, a radiograph) is
 shown to it reduced by a whole factor, and what it says is enlarged again; the gray that is coloured is never reduced.
 """
@@ -65,6 +68,7 @@ class Prediction:
     _volume: tuple[Any, ...]
     _ab: NDArray[np.float32]
     _physics: TissueModel | None = None
+    _temperature: float = 1.0
 
     def posteriors(self, block: slice) -> NDArray[np.float32]:
         """Return the probabilities of a range of slices, (K, n, nj, ni); the first class where no image is."""
@@ -103,6 +107,8 @@ class Prediction:
             with torch.inference_mode():
                 if physics is not None:
                     logits = corrected_planes(logits, physics[(slice(None), *tile.kept)])
+                if self._temperature != 1:
+                    logits.mul_(1 / self._temperature)
                 posteriors = torch.softmax(logits, dim=0)
                 if good is not None:
                     outside = torch.from_numpy(~good[tile.kept]).to(logits.device)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcolor.color import ab_index, index_from_posteriors
-from medcolor.colorizers.calibration import calibrated
 from medcolor.colorizers.evidence import Index, Look
 from medcolor.colorizers.prediction import HALF_CONFIDENCE
 from medcolor.networks.expected_error import SMALLEST_ERROR
@@ -53,8 +52,6 @@ class SoftEvidence:
         How a colorizer rates itself; None: by the largest posterior.
     exact : bool
         Whether these are the colorizer's own numbers.
-    temperature : float
-        At which the probabilities of a voxel are told (:mod:`medcolor.colorizers.calibration`).
     """
 
     planes: NDArray[np.float32]
@@ -62,7 +59,6 @@ class SoftEvidence:
     count: int
     rating: Rating | None = None
     exact: bool = True
-    temperature: float = 1.0
 
     @property
     def nbytes(self) -> int:
@@ -84,10 +80,10 @@ class SoftEvidence:
         return whole
 
     def at(self, j: int, i: int) -> NDArray[np.float32]:
-        """Return the probabilities of one voxel, as they are told."""
+        """Return the probabilities of one voxel."""
         values = np.zeros(self.count, np.float32)
         values[list(self.classes)] = self.planes[:, j, i]
-        return calibrated(values / max(float(values.sum()), 1e-12), self.temperature)
+        return values / np.float32(max(float(values.sum()), 1e-12))
 
     def confidence(self, look: Look) -> NDArray[np.uint8]:
         """Return the colorizer's confidence, or the largest posterior."""
@@ -130,7 +126,7 @@ class SoftEvidence:
                 weights.append(np.rint(values).astype(np.uint8))
         scale = None if self.rating is None else quantized_scale(self.rating.log_scale())
         shape = self.planes.shape[1:]
-        return SparseEvidence(tuple(bits), tuple(weights), shape, tuple(kept), self.count, scale, self.temperature)
+        return SparseEvidence(tuple(bits), tuple(weights), shape, tuple(kept), self.count, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +149,6 @@ class SparseEvidence:
         As in :class:`SoftEvidence`.
     scale : ndarray of uint8, (nj, ni), or None
         :func:`quantized_scale` of the log scale of a network.
-    temperature : float
-        As in :class:`SoftEvidence`.
     """
 
     bits: tuple[NDArray[np.uint8], ...]
@@ -163,7 +157,6 @@ class SparseEvidence:
     classes: tuple[int, ...]
     count: int
     scale: NDArray[np.uint8] | None
-    temperature: float = 1.0
     exact: bool = field(default=False, init=False)
 
     @property
@@ -179,7 +172,7 @@ class SparseEvidence:
         for plane, bits, weights in zip(planes, self.bits, self.weights, strict=True):
             plane.reshape(-1)[np.unpackbits(bits, count=plane.size).view(np.bool_)] = weights
         rating = None if self.scale is None else _KeptRating(planes, self.classes, self.scale)
-        return SoftEvidence(planes, self.classes, self.count, rating, exact=False, temperature=self.temperature)
+        return SoftEvidence(planes, self.classes, self.count, rating, exact=False)
 
     def index(self, look: Look) -> Index:
         """Return the nodes, each within one of what the colorizer gives."""
@@ -190,7 +183,7 @@ class SparseEvidence:
         return self.unpacked().posteriors()
 
     def at(self, j: int, i: int) -> NDArray[np.float32]:
-        """Return the probabilities of one voxel, as they are told."""
+        """Return the probabilities of one voxel."""
         place = j * self.shape[1] + i
         byte, mask = place >> 3, 0x80 >> (place & 7)
         values = np.zeros(self.count, np.float32)
@@ -198,7 +191,7 @@ class SparseEvidence:
             if bits[byte] & mask:
                 before = int(np.bitwise_count(bits[:byte]).sum()) + (int(bits[byte]) & ~(2 * mask - 1)).bit_count()
                 values[number] = weights[before]
-        return calibrated(values / max(float(values.sum()), 1e-12), self.temperature)
+        return values / np.float32(max(float(values.sum()), 1e-12))
 
     def confidence(self, look: Look) -> NDArray[np.uint8]:
         """Return the colorizer's confidence, nearly, or the largest weight."""

@@ -31,14 +31,10 @@ class Prediction:
     posteriors : ndarray of float32, (K, nk, nj, ni)
     log_scale : ndarray of float32, (nk, nj, ni), or None
         Log of the expected colour error; without it the largest posterior stands for confidence.
-    temperature : float
-        At which the posteriors are told to whoever asks which class a pixel is
-        (:mod:`medcolor.colorizers.calibration`); colours are mixed from them as they are.
     """
 
     posteriors: Posteriors
     log_scale: NDArray[np.float32] | None = None
-    temperature: float = 1.0
 
     @property
     def confidence(self) -> NDArray[np.float32]:
@@ -107,7 +103,7 @@ def shipped(colorizer: NetworkColorizer) -> Callable[[Scan], Prediction]:
             posteriors[(slice(None), *tile.kept)] = likely.cpu().numpy()
             error[tile.kept] = error_of(likely, log_scale, ab).cpu().numpy()
         log_scale = np.log(np.maximum(error, np.float32(1e-6)))  # 0 where no image is
-        return Prediction(posteriors, log_scale, colorizer.bundle.card.temperature)
+        return Prediction(posteriors, log_scale)
 
     return predict
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medcolor.colorizers.calibration import calibrated
 from medcolor.errors import ModalityError
 from medcolor.palettes import Palette, load_palette
 from medcolor.scan import Scan, to_slices
@@ -264,8 +263,7 @@ class _View:
             return None
         p, t = prediction.posteriors[:, self.body], self.case.target[:, self.body]
         return {
-            "ece": metrics.calibration(calibrated(p, prediction.temperature), t),
-            "ece_mixed": metrics.calibration(p, t),
+            "ece": metrics.calibration(p, t),
             "ece_target": metrics.calibration(t, t),
             "ece_soft": metrics.calibration(p, t, soft=True),
         }

@@ -25,11 +25,11 @@ CLEAN = "clean"
 MIDDLE = "middle"
 LOST = "lost_units, high"
 FIGURES = (
-    "error", "gray_error", "ece", "ece_mixed", "ece_target", "ece_soft", "risk", "risk_posterior",
+    "error", "gray_error", "ece", "ece_target", "ece_soft", "risk", "risk_posterior",
     "flicker", "target_flicker", "edge_error", "edge_floor", "hellinger", "drift",
 )  # fmt: skip
 """What is shown for clean input, beside Dice; ``docs/training.md`` says what each is."""
-CALIBRATIONS = ("ece", "ece_mixed", "ece_target", "ece_soft")
+CALIBRATIONS = ("ece", "ece_target", "ece_soft")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def export_bundle(
     found : Evaluation, optional
         Measured on test patients; left out, the card says that nothing was measured.
     temperature : float
-        At which its classes are told, found on validation patients (:mod:`medcolor.training.temperature`).
+        Of its posteriors, found on validation patients (:mod:`medcolor.training.temperature`).
 
     Returns
     -------

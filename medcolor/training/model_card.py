@@ -70,11 +70,11 @@ _SMOOTHS = (
 )
 
 
-def _told(temperature: float) -> tuple[str, ...]:
+def _calibrated(temperature: float) -> tuple[str, ...]:
     return (
         "",
-        f"Probabilities of classes are told at a temperature of {temperature:g}, found on validation patients: who",
-        "asks which class a pixel is, gets another number than what mixes its colour. No colour depends on it.",
+        f"Probabilities of classes are at a temperature of {temperature:g}, found on validation patients, as they mix",
+        "colours and as they are told.",
     )
 
 
@@ -88,7 +88,7 @@ def _what(card: BundleCard, training: dict[str, Any]) -> list[str]:
             *(_CORRECTS if training.get("corrects_physics") else ()),
             *(_UNDOES if training.get("undoes_gamma") else ()),
             *(_SMOOTHS if training.get("smooths_noise") else ()),
-            *(_told(card.temperature) if card.temperature != 1 else ()),
+            *(_calibrated(card.temperature) if card.temperature != 1 else ()),
         ]
     return [
         "**Designed colours, copied.** There is no true colour for these images. People chose a colour for each tissue",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -155,7 +156,8 @@ def test_the_card_section_speaks_and_changes_no_training(tmp_path: Path) -> None
     other = tmp_path / "other.yaml"
     other.write_text("card: {description: hips}")
     assert read_recipe(["ct_tissue", "tiny", config, other]).digest == read_recipe(["ct_tissue", "tiny", config]).digest
-    # while it trains and once it is used, a network is shown the same
+    # while it trains and once it is used, a network is shown the same; its temperature is found last
+    bundle = replace(bundle, card=replace(bundle.card, temperature=1.0))
     scan, half = phantom.scan("MR", shape=(40, 36, 3), seed=9), NetworkColorizer(bundle, device="cpu")
     ab = half.palette_for(scan).ab
     one = learned(bundle.network, bundle.normalization, palette_ab=ab)(scan)

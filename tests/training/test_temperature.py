@@ -7,12 +7,11 @@ import pytest
 from scipy.special import softmax
 
 from medcolor import phantom
-from medcolor.colorizers.calibration import calibrated
 from medcolor.scan import Scan
 from medcolor.training import metrics
 from medcolor.training.arms import Colors, Prediction
 from medcolor.training.evaluate import LabeledScan
-from medcolor.training.temperature import temperature_of
+from medcolor.training.temperature import temperature_of, tempered
 
 CLASSES, SHAPE = 6, (64, 48, 2)
 
@@ -37,7 +36,7 @@ def test_it_finds_the_temperature_that_answers_were_drawn_at(temperature: float)
     assert found == pytest.approx(temperature, rel=0.05)
     case, prediction = pairs[0]
     p, t = (x.reshape(CLASSES, -1) for x in (prediction.posteriors, case.target))
-    before, after = metrics.calibration(p, t).error, metrics.calibration(calibrated(p, found), t).error
+    before, after = metrics.calibration(p, t).error, metrics.calibration(tempered(p, found), t).error
     assert after < 0.03
     assert temperature == 1 or after < 0.5 * before
 
