@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("MEDCOLOR_DATA"))
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "medcolor-targets")
-    parser.add_argument("families", nargs="*", choices=["MR", "PT", "XR"], help="all three when left out")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="of MR, PT, XR; all three when left out")
     asked = parser.parse_args()
     packs = asked.data / "packs" if (asked.data / "packs").is_dir() else asked.data
     warnings.simplefilter("ignore")

@@ -33,7 +33,7 @@ class ToneEstimator(nn.Module):
         Of the features, in training: patients are few.
     least : float
         Estimates nearer to 0 are not acted upon: so far off they can be by themselves. Less of it leaves bent scans
-        less bent, and bends straight ones more often (docs/adr/0016).
+        less bent, and bends straight ones more often (docs/adr/0013).
 
     Raises
     ------
