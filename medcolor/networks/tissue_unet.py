@@ -125,6 +125,8 @@ class TissueUNet(nn.Module):
         if (neighbours or smooths) and not corrects:
             raise ValueError("TissueUNet takes neighbours and smooths only where it corrects: both are about physics.")
         self.corrects, self.neighbours, self.smooths = corrects, neighbours, smooths
+        if tone_least != LEAST and not tone:
+            raise ValueError(f"TissueUNet takes tone_least only with tone, which estimates gamma; got {tone_least}.")
         self.tone = ToneEstimator(least=tone_least) if tone else None
         self.in_channels = in_channels + hint_channels + corrects * classes * (3 if neighbours else 1)
         answers = classes + corrects  # and how far the tissue models are trusted

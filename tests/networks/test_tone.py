@@ -49,6 +49,11 @@ def test_a_network_hands_its_bound_to_the_estimator_and_it_is_a_number_of_0_or_m
             ToneEstimator(least=wrong)
 
 
+def test_a_bound_without_an_estimate_of_gamma_is_refused_and_not_ignored() -> None:
+    with pytest.raises(ValueError, match="only with tone"):
+        TissueUNet(4, widths=(8, 12), corrects=True, tone_least=0.2)
+
+
 def test_a_network_brings_its_estimator_and_its_forward_pass_does_not_use_it() -> None:
     torch.manual_seed(0)
     network = TissueUNet(4, widths=(8, 12), corrects=True, tone=True).eval()
