@@ -70,6 +70,11 @@ class BundleCard:
     temperature: float = 1.0
 
     @property
+    def identity(self) -> str:
+        """What decides its colours beside code and palette: the SHA-256 of its weights, and its temperature."""
+        return self.weights_sha256 if self.temperature == 1 else f"{self.weights_sha256}@{self.temperature:g}"
+
+    @property
     def taught(self) -> str:
         """Style of the palette whose colours it learned; of tissue bundles the one their error was measured with."""
         training = self.metadata["medcolor"].get("training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ from medcolor.errors import MedcolorError, SettingError, UnknownColorizerError
 from medcolor.scan import family
 
 if TYPE_CHECKING:
+    from medcolor.bundle_files import BundleCard
     from medcolor.colorizers import Colorizer
 
 FOLDER_FORMATS = ("dicom", "dicom-multiframe", "seg", "presentation", "png", "thumbnail")
@@ -117,7 +119,9 @@ class BatchSettings:
         from medcolor.io.dicom.uids import PIXEL_VERSION
 
         record = self.to_json() | {"medcolor": medcolor.__version__, "pixels": PIXEL_VERSION}
-        weights = _weights(self)
+        cards = _cards(self)
+        weights = _weights(cards)
+        record["temperatures"] = {card.name: card.temperature for card in cards if card.temperature != 1}
         record["weights_sha256"], record["palettes_sha256"] = weights, _palettes(self.palette)
         if self.palette is not None and Path(self.palette).is_file():
             record["palette"] = "personal"
@@ -200,19 +204,22 @@ def _any_window(families: list[str], text: str) -> None:
         raise UnknownColorizerError(f'"{text}" is no window. Available: {known}; or give CENTER/WIDTH.')
 
 
-def _weights(settings: BatchSettings) -> dict[str, dict[str, str]]:
-    """Return the sha256 of the weights that may be used: family -> bundle -> sha256."""
+def _cards(settings: BatchSettings) -> list[BundleCard]:
+    """Return the cards of the bundles that may be used."""
     from medcolor.bundle_files import read_card
     from medcolor.bundles import bundle_names, bundles_of, default_bundle, find_bundle
     from medcolor.scan import MODALITIES
 
     if settings.colorizer == "auto":
         cards = [card for each in MODALITIES if (card := default_bundle(each)) is not None]
-        cards += [card for each in MODALITIES for card in bundles_of(each)]  # CT without units takes one that is none
-    elif settings.colorizer in bundle_names() or Path(settings.colorizer).is_dir():
-        cards = [read_card(find_bundle(settings.colorizer, trust=settings.trust))]
-    else:
-        cards = []
+        return cards + [card for each in MODALITIES for card in bundles_of(each)]  # CT without units takes no default
+    if settings.colorizer in bundle_names() or Path(settings.colorizer).is_dir():
+        return [read_card(find_bundle(settings.colorizer, trust=settings.trust))]
+    return []
+
+
+def _weights(cards: Sequence[BundleCard]) -> dict[str, dict[str, str]]:
+    """Return the sha256 of the weights: family -> bundle -> sha256."""
     weights: dict[str, dict[str, str]] = {}
     for card in cards:
         weights.setdefault(card.family, {})[card.name] = card.weights_sha256

@@ -198,6 +198,7 @@ class NetworkColorizer:
         painter, together = self._painter(scan, palette, told), self._together(scan)
         painted = paint(scan, display, painter, progress=progress, block_voxels=together)
         options = {"palette": palette.style, "strength": self.strength, "cvd": self.cvd, "fade": self.fade, **found}
+        options["temperature"] = self.bundle.card.temperature  # other colours of the same weights
         return recorded(
             painted,
             scan,

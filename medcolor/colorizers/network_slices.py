@@ -54,7 +54,7 @@ class BundleSlices:
         by = self.colorizer
         options: dict[str, Any] = {
             "palette": look.style, "strength": look.strength, "cvd": look.cvd, "fade": look.fade,
-            **{finding.code: finding.message for finding in self.findings},
+            "temperature": self._card.temperature, **{finding.code: finding.message for finding in self.findings},
         }  # fmt: skip
         scan = replace(self.scan, audit=tuple(dict.fromkeys([*self.scan.audit, *self.findings])))
         if by.onnx is not None:

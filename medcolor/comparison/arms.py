@@ -200,7 +200,7 @@ class _Maker:
         spec = self._spec()
         card = self._card(spec)
         seen = NOTHING if card is None else seen_by(card, self.task, self.data)
-        weights = card.weights_sha256 if card else ""
+        weights = card.identity if card else ""
         arm = replace(arm, identity=f"{spec} {weights} {physics_code()}", seen=seen)  # many are shown what physics says
         if self.base == "colorizer_as_segmenter":
             self._require_classes(card)

@@ -11,6 +11,7 @@ from bundle_examples import TINY, random_bundle
 from scipy.special import softmax
 
 from medcolor import phantom
+from medcolor.batch.settings import BatchSettings
 from medcolor.bundle_files import METADATA, read_card
 from medcolor.bundles import load_bundle
 from medcolor.color import color_from_posteriors, restore_gray
@@ -67,3 +68,18 @@ def test_colours_and_what_is_told_of_a_voxel_come_from_the_same_posteriors(tmp_p
     evidence = slicewise(sure, scan).evidence(1)
     for found in (evidence, evidence.compact()):
         np.testing.assert_allclose(found.at(20, 18), mixed[:, 1, 18 + 2, 18], atol=0.02)
+
+
+def test_the_same_weights_at_another_temperature_are_another_image_and_another_batch(tmp_path: Path) -> None:
+    scan, made, asked, cards = phantom.scan("MR", shape=(24, 20, 2)), [], [], []
+    for temperature in (1, 0.4):
+        by = colorizer(tmp_path / f"at_{temperature}" / "it", temperature)
+        cards.append(by.bundle.card)
+        made.append(by(scan).provenance)
+        assert made[-1].options["temperature"] == temperature
+        asked.append(BatchSettings(colorizer=str(by.bundle.card.folder), trust=True).fingerprint())
+    plain, sure = cards
+    assert plain.weights_sha256 == sure.weights_sha256 == plain.identity != sure.identity
+    assert made[0].digest != made[1].digest
+    assert asked[0] != asked[1]
+    assert {key for key in asked[0] if asked[0][key] != asked[1][key]} == {"temperatures"}

@@ -64,7 +64,7 @@ class TissueArm(_BundleArm["NetworkColorizer"]):
         palette = load_palette(card.family, STYLE)
         network = self.maker.bundle.network
         code = code_hash(prediction, corrections, correction, type(network))
-        return card.weights_sha256 + palette.sha256 + code + _physics_of(network)
+        return card.identity + palette.sha256 + code + _physics_of(network)
 
     def __call__(self, scan: Scan, slices: Sequence[int]) -> Iterator[Colors]:  # noqa: D102
         from medcolor.colorizers.prediction import error_of
