@@ -258,7 +258,8 @@ def test_provenance_says_what_was_done_and_names_no_folder(folder: Path) -> None
     colorizer = colorizer_for(folder, "CT", palette="contrast", strength=0.5, fade=0.25)
     record = colorizer(phantom_scan("CT"), window="lung").provenance.to_json()
     assert record["colorizer"] == "ct_random"
-    assert record["options"] == {"palette": "contrast", "strength": 0.5, "cvd": None, "fade": 0.25}
+    looks = {"palette": "contrast", "strength": 0.5, "cvd": None, "fade": 0.25}
+    assert record["options"] == looks | {"temperature": 1.0}
     assert record["weights_sha256"] == colorizer.bundle.card.weights_sha256
     assert str(folder) not in str(record)
 
