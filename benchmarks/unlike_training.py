@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "medcolor-targets")
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="of MR, PT, XR; all three when left out")
     asked = parser.parse_args()
+    if unknown := set(asked.families) - {"MR", "PT", "XR"}:
+        parser.error(f"families are MR, PT and XR; got {', '.join(sorted(unknown))}")
     packs = asked.data / "packs" if (asked.data / "packs").is_dir() else asked.data
     warnings.simplefilter("ignore")
 
